@@ -1,0 +1,44 @@
+"""The slice of evidence that a probe judges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from brownout.evidence.model import FaultSpan, Request, Sample, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Evidence between two moments, `start <= t < end`, in seconds of the run.
+
+    A request belongs to the window in which it was meant to be sent. `history` holds every breaker transition up to
+    `end`, those before `start` included, since a state lasts until the next transition.
+    """
+
+    name: str
+    start: float
+    end: float
+    requests: tuple[Request, ...]
+    history: tuple[Transition, ...]
+    samples: tuple[Sample, ...] = ()
+    faults: tuple[FaultSpan, ...] = ()
+
+    @property
+    def length(self) -> float:
+        """Seconds."""
+        return self.end - self.start
+
+    def transitions(self, dependency: str) -> Sequence[Transition]:
+        """That dependency's transitions after the window began, in order."""
+        return [t for t in self.history if t.dependency == dependency and self.start < t.at < self.end]
+
+    def state_at_start(self, dependency: str) -> str | None:
+        """The state that dependency's breaker was in when the window began; None where nobody had said yet.
+
+        A transition at that very moment counts: recorders put what happened before the run at its start.
+        """
+        states = [t.new for t in self.history if t.dependency == dependency and t.at <= self.start]
+        return states[-1] if states else None
+
+    def dependencies(self) -> Sequence[str]:
+        """Every dependency of which a breaker was seen."""
+        return sorted({t.dependency for t in self.history})

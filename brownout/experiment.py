@@ -1,0 +1,132 @@
+"""The experiment, read and checked: what the rest of Brownout works on. `brownout.reader` makes it from a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from brownout.errors import Location
+from brownout.units import Duration, Latency, Rate
+
+Block = Literal["steady-state before", "during", "after", "steady-state after", "abort"]
+"""Where a check stands. Steady state is judged twice: before the method and at the end of the run."""
+
+DEFAULT_RECOVERY = Duration(30.0)
+"""How long a run goes on after the last fault where the file states no `duration`."""
+DEFAULT_ABORT_WINDOW = Duration(5.0)
+"""Length of the rolling window of an abort condition that states no `over`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Open-loop load: requests are sent when they are due, however slow the answers are."""
+
+    rate: Rate = Rate(20.0)
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    questions: str = "golden"
+    stream: bool = True
+    policy: str = "balanced"
+    timeout: Latency = Latency(30.0)
+    """After which the client gives up on an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One fault of the method."""
+
+    index: int
+    fault: str
+    arguments: Mapping[str, object]
+    """By Python name, parsed."""
+    at: Duration
+    """From the start of the run."""
+    for_: Duration
+    title: str
+    """For people: `partition gateway → vector-db`."""
+    location: Location
+
+    @property
+    def end(self) -> Duration:
+        return Duration(self.at + self.for_)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One probe with its arguments."""
+
+    probe: str
+    arguments: Mapping[str, object]
+    """By Python name, parsed."""
+    title: str
+    """For people, as it stands in the file: `availability: at-least 99%`."""
+    location: Location
+    over: Duration = DEFAULT_ABORT_WINDOW
+    """Abort conditions only: length of the rolling window."""
+    scaled: frozenset[str] = frozenset()
+    """Names of the arguments that are `Duration`s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One failure scenario and what is expected of the system in it."""
+
+    title: str
+    hypothesis: str
+    tags: tuple[str, ...]
+    load: Load
+    duration: Duration
+    steady_state: tuple[Check, ...]
+    method: tuple[Step, ...]
+    during: tuple[Check, ...]
+    after: tuple[Check, ...]
+    abort: tuple[Check, ...]
+    target: str | None
+    settings: Mapping[str, str | float | int | bool]
+    """For the system under test; as written, checked against the target's own list by `brownout.fit.fit`."""
+    file: str
+    source: str = field(repr=False)
+    """The file's text, as it was read."""
+    locations: Mapping[str, Location] = field(default_factory=dict, repr=False)
+    """Where keys stand that are checked later: `target`, `load.policy`, `load.questions`, `settings.NAME`."""
+
+    @property
+    def first_fault(self) -> Duration:
+        """When the steady state must have been seen: the first fault's start, or half of a run without any."""
+        return min((step.at for step in self.method), default=Duration(self.duration / 2))
+
+    @property
+    def last_heal(self) -> Duration:
+        """When the last fault ends, or half of a run without any."""
+        return max((step.end for step in self.method), default=Duration(self.duration / 2))
+
+    @property
+    def final_window(self) -> Duration:
+        """Length of the last stretch of the run, in which the steady state is judged again.
+
+        As long as the first one, but at most half of what follows the last heal, so that recovery has its time.
+        """
+        return Duration(min(self.first_fault, (self.duration - self.last_heal) / 2))
+
+    def scaled(self, factor: float) -> "Experiment":
+        """Every span on the run's clock times `factor`; latencies, rates and shares stay as they are."""
+        if factor == 1:
+            return self
+
+        def span(seconds: float) -> Duration:
+            return Duration(seconds * factor)
+
+        def check(one: Check) -> Check:
+            arguments = {
+                name: span(value) if name in one.scaled and isinstance(value, int | float) else value
+                for name, value in one.arguments.items()
+            }
+            return replace(one, arguments=arguments, over=span(one.over))
+
+        return replace(
+            self,
+            duration=span(self.duration),
+            method=tuple(replace(step, at=span(step.at), for_=span(step.for_)) for step in self.method),
+            steady_state=tuple(map(check, self.steady_state)),
+            during=tuple(map(check, self.during)),
+            after=tuple(map(check, self.after)),
+            abort=tuple(map(check, self.abort)),
+        )

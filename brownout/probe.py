@@ -1,0 +1,60 @@
+"""A probe is a pure function over recorded evidence: it takes a window and returns a verdict with its figures.
+
+    @probe
+    def availability(window: Window, *, at_least: Share | None = None) -> Verdict: ...
+
+Its keyword-only parameters are what an experiment may say of it (`at_least` is written `at-least`). Register it under
+the entry point group `brownout.probes`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Concatenate, Literal, ParamSpec
+
+from brownout.evidence.window import Window
+
+P = ParamSpec("P")
+VerdictOutcome = Literal["passed", "failed", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a probe says of a window, with the figures it rests on."""
+
+    outcome: VerdictOutcome
+    figure: str
+    """What was measured, for people: `99.6 %`, `opened after 1.4 s`."""
+    threshold: str
+    """What was asked for: `at least 99 %`."""
+    samples: int
+    """How many observations the figure rests on."""
+    why: str = ""
+    """One sentence where outcome and figure do not speak for themselves."""
+    value: float | None = None
+    """The figure as a number, in `unit`, for charts and comparisons."""
+    limit: float | None = None
+    """The threshold as a number, in `unit`."""
+    unit: str = ""
+    """`s`, `share`, `level`, `USD`, ... or empty."""
+
+
+MIN_SAMPLES = 20
+"""Fewer observations than this and a share or a quantile is inconclusive: one bad answer would be worth over 5 %."""
+
+
+def inconclusive(threshold: str, *, samples: int, why: str) -> Verdict:
+    """The verdict of a probe that cannot tell."""
+    return Verdict("inconclusive", "–", threshold, samples, why)
+
+
+def probe(function: Callable[Concatenate[Window, P], Verdict]) -> Callable[Concatenate[Window, P], Verdict]:
+    """Mark a function as a probe.
+
+    Raises:
+        TypeError: it takes no window first, or a parameter is not keyword-only.
+    """
+    from brownout.parameters import check_declaration  # noqa: PLC0415 - a probe's own module stays light to import
+
+    check_declaration(function, first="window")
+    function.__brownout__ = "probe"  # type: ignore[attr-defined]
+    return function

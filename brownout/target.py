@@ -1,0 +1,167 @@
+"""A target is services and links. Embedded processes, containers and pods are three implementations of this protocol.
+
+A target does primitives only: it injects and heals one breakage at one place, under a lease. Ledger rows, lease renewal
+and timing are the core's (`brownout.injection`), the same for every target.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from brownout.breakage import Breakage, Place
+from brownout.evidence.model import Proof
+from brownout.system import Topology
+
+Say = Callable[[str], None]
+"""Tells the user what is being done, one short phrase at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that an experiment may set on the system under test (`settings:` or `--set`)."""
+
+    name: str
+    type: Literal["switch", "duration", "number", "integer", "share", "text"]
+    default: str
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOptions:
+    """How a target is to be brought up."""
+
+    seed: int
+    scale: float
+    """Multiplies the system's own timers, as it multiplies the run's durations."""
+    settings: Mapping[str, str | float | int | bool] = field(default_factory=dict)
+    """Durations in seconds, shares as 0..1."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """Fixed ports by service, for those who want to look around; every other port is the system's choice."""
+    workdir: Path = Path()
+    """A private folder for logs and control files; kept with the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One identity that the load may take on."""
+
+    tenant: str
+    tier: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the load goes in."""
+
+    url: str
+    """Base URL of an OpenAI-compatible API, without `/v1`."""
+    callers: tuple[Caller, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of a question set."""
+
+    id: str
+    tenant: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Something to record while the run lasts."""
+
+    kind: Literal["prometheus", "breaker-events"]
+    name: str
+    """The service that says it."""
+    url: str
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCounters:
+    """What went over one link since it was made. Bytes and events, never decreasing."""
+
+    link: tuple[str, str]
+    connections: int
+    upstream_bytes: int
+    """Forwarded from source to destination."""
+    downstream_bytes: int
+    """Forwarded from destination to source."""
+    swallowed_bytes: int
+    resets: int
+    delayed_chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUsage:
+    """What the target's own processes take, all together."""
+
+    processes: int
+    memory: int
+    """Bytes, shared pages counted once where the system can tell (PSS), else resident set sizes added up."""
+
+
+class Target(Protocol):
+    """A running system that can be broken. Made by a `TargetFactory`; every method but `topology` needs `up` first."""
+
+    @property
+    def topology(self) -> Topology: ...
+
+    async def up(self, options: TargetOptions, say: Say) -> None:
+        """Bring the system up, load its data, and return when it is ready and warm.
+
+        Raises:
+            EnvironmentProblem: this machine cannot (a port in use, a missing package); nothing is left behind.
+        """
+
+    async def down(self) -> None:
+        """End everything that `up` started. Does nothing the second time."""
+
+    def door(self) -> Door: ...
+
+    def questions(self, name: str) -> Sequence[Question]: ...
+
+    def sources(self) -> Sequence[Source]: ...
+
+    async def inject(self, place: Place, breakage: Breakage, *, lease: str, ttl: float) -> None:
+        """Break a place, under a lease of `ttl` seconds, which ends the breakage where it acts unless renewed.
+
+        Raises:
+            FaultError: it could not be done; then nothing of it is left.
+        """
+
+    async def renew(self, lease: str, *, ttl: float) -> None:
+        """Raises `FaultError` where the lease is no more."""
+
+    async def heal(self, place: Place, breakage: Breakage, *, lease: str) -> None:
+        """End a breakage. Healing what is already healed is no error, nor is a victim that has gone meanwhile."""
+
+    async def prove(self, place: Place, breakage: Breakage, *, lease: str) -> Proof:
+        """What was counted at that place since `inject`; called just before `heal`."""
+
+    async def counters(self) -> Sequence[LinkCounters]: ...
+
+    async def usage(self) -> ProcessUsage: ...
+
+    def recovery(self) -> Mapping[str, Any]:
+        """What another process needs in order to undo all this after our death: JSON, without secrets."""
+
+
+class TargetFactory(Protocol):
+    """What the entry point group `brownout.targets` registers."""
+
+    name: str
+
+    def __call__(self) -> Target: ...
+
+    def check(self) -> Sequence[str]:
+        """What this machine lacks for the target, in plain words; empty where it can be used."""
+
+    def settings(self) -> Mapping[str, Setting]:
+        """What may be set on the system under test; empty where there is nothing."""
+
+    async def undo(self, recovery: Mapping[str, Any]) -> Sequence[str]:
+        """Undo what a dead run left behind, from what `Target.recovery` said; tells what it did."""
