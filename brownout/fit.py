@@ -1,0 +1,165 @@
+"""Whether a target can do what an experiment asks: known before anything starts."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+
+from brownout import registry
+from brownout.breakage import LinkPlace
+from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, shown
+from brownout.experiment import Check, Experiment, Step
+from brownout.parameters import Parameter, parameters_of, parse
+from brownout.registry import Fault, Probe, Registry
+from brownout.system import Plan, ServiceName, Topology, UnknownPlace
+from brownout.target import Setting
+from brownout.units import Duration, Share, UnitError
+from brownout.yamlsource import resolve
+
+Value = str | float | int | bool
+LONGEST_ENTRY = 5.0
+"""Seconds of real time within which a fault must have said what it breaks; a plan takes none."""
+
+_TYPES: Mapping[str, type | object] = {
+    "switch": bool,
+    "duration": Duration,
+    "number": float,
+    "integer": int,
+    "share": Share,
+    "text": str,
+}
+
+
+def fit(
+    experiment: Experiment,
+    *,
+    target_name: str,
+    topology: Topology,
+    settings: Mapping[str, Setting],
+    faults: Registry[Fault] | None = None,
+    probes: Registry[Probe] | None = None,
+) -> dict[str, Value]:
+    """Check an experiment against its target; returns its settings as `TargetOptions.settings` wants them.
+
+    Enters every fault once against a `Plan`, in an event loop of its own: not to be called from within one.
+
+    Raises:
+        InvalidInput: the experiment names a service, link, dependency, policy, question set or setting that the target
+            does not have, or a fault that it cannot do; `InvalidInputs` where it does several of these.
+        EnvironmentProblem: a fault is broken.
+    """
+    known_faults, known_probes = faults or registry.faults(), probes or registry.probes()
+    problems: list[InvalidInput] = []
+    for step in experiment.method:
+        problems += _of_step(step, known_faults.get(step.fault), target_name, topology)
+    for check in (*experiment.steady_state, *experiment.during, *experiment.after, *experiment.abort):
+        problems += _of_check(check, parameters_of(known_probes.get(check.probe)), topology)
+    load = experiment.load
+    for key, value, allowed in (
+        ("policy", load.policy, topology.policies),
+        ("questions", load.questions, topology.question_sets),
+    ):
+        problems += _unknown(key, value, allowed, experiment.locations.get(f"load.{key}"))
+    values: dict[str, Value] = {}
+    for name, raw in experiment.settings.items():
+        try:
+            values[name] = _setting(name, raw, settings, at=experiment.locations.get(f"settings.{name}"))
+        except InvalidInput as problem:
+            problems.append(problem)
+    refuse(problems)
+    return values
+
+
+def parse_setting(text: str, settings: Mapping[str, Setting]) -> tuple[str, Value]:
+    """`NAME=VALUE`, as the command line has it, read as it would be in a file.
+
+    Raises:
+        InvalidInput: it has no `=`, there is no such setting, or that is no value for it.
+    """
+    name, separator, value = text.partition("=")
+    name, value = name.strip(), value.strip()
+    if not separator:
+        msg = f"command line: setting {shown(text)}; expected NAME=VALUE"
+        raise InvalidInput(msg, value=text, allowed=sorted(settings))
+    is_text = name in settings and settings[name].type == "text"
+    try:
+        return name, _setting(name, value if is_text else resolve(value), settings, at=None)
+    except InvalidInput as error:
+        msg = f"command line: {error.problem}"
+        raise InvalidInput(msg, value=error.value, allowed=error.allowed, nearest=error.nearest) from None
+
+
+def _setting(name: str, raw: object, settings: Mapping[str, Setting], *, at: Location | None) -> Value:
+    if name not in settings:
+        has = "" if settings else "; this target has none"
+        raise InvalidInput(f"unknown setting {shown(name)}{has}", at=at, value=name, allowed=sorted(settings))
+    try:
+        value: Value = parse(Parameter(name, name, _TYPES[settings[name].type]), raw)
+    except UnitError as error:
+        problem = f"setting {name}: got {shown(raw)}; {error}"
+        raise InvalidInput(problem, at=at, value=raw, allowed=error.allowed) from None
+    return value
+
+
+def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> list[InvalidInput]:
+    plan = Plan(topology)
+    try:
+        asyncio.run(_enter(fault, step, plan))
+    except UnknownPlace as error:
+        return [_unknown_place(error, step, target_name, topology)]
+    except InvalidInput as error:
+        return [InvalidInput(f"{step.fault}: {error.problem}", at=step.location)]
+    except TimeoutError:
+        msg = f"fault {step.fault!r} is broken: it does not enter within {LONGEST_ENTRY:g} s against a plan"
+        raise EnvironmentProblem(msg) from None
+    except ValueError as error:
+        return [InvalidInput(f"{step.fault}: {' '.join(str(error).split())}", at=step.location)]
+    except Exception as error:
+        msg = f"fault {step.fault!r} is broken; against a plan it raises {type(error).__name__}: {error}"
+        raise EnvironmentProblem(msg) from error
+    if not plan.steps:
+        return [InvalidInput(f"{step.fault}: breaks nothing with these arguments", at=step.location)]
+    kinds = dict.fromkeys(breakage.kind for _, breakage in plan.steps)
+    can = ", ".join(sorted(topology.capabilities)) or "nothing"
+    return [
+        InvalidInput(f"target {target_name!r} cannot do {kind} (fault {step.fault!r}); it can: {can}", at=step.location)
+        for kind in kinds
+        if kind not in topology.capabilities
+    ]
+
+
+async def _enter(fault: Fault, step: Step, plan: Plan) -> None:
+    async with asyncio.timeout(LONGEST_ENTRY), fault(plan, **step.arguments):
+        pass
+
+
+def _unknown_place(error: UnknownPlace, step: Step, target_name: str, topology: Topology) -> InvalidInput:
+    place = error.place
+    names = (place.source, place.destination) if isinstance(place, LinkPlace) else (place.service,)
+    for name in names:
+        if name not in topology.services:
+            problem = f"{step.fault}: target {target_name!r} has no service {shown(name)}"
+            return InvalidInput(problem, at=step.location, value=name, allowed=topology.services)
+    links = [str(LinkPlace(*link)) for link in topology.links]
+    backwards = str(LinkPlace(*reversed(names))) if len(names) == 2 else ""
+    problem = f"{step.fault}: target {target_name!r} has no link {place}"
+    nearest = backwards if backwards in links else None
+    return InvalidInput(problem, at=step.location, value=str(place), allowed=links, nearest=nearest)
+
+
+def _of_check(check: Check, parameters: Sequence[Parameter], topology: Topology) -> list[InvalidInput]:
+    problems = []
+    for one in parameters:
+        value = check.arguments.get(one.name)
+        if isinstance(value, str) and one.type is ServiceName:
+            problems += _unknown(f"{check.probe}: {one.key}", value, topology.services, check.location)
+        elif isinstance(value, str) and one.name == "dependency":
+            problems += _unknown(f"{check.probe}: {one.key}", value, topology.dependencies, check.location)
+    return problems
+
+
+def _unknown(what: str, value: str, allowed: Collection[str], at: Location | None) -> list[InvalidInput]:
+    """Nothing where there is no list to look it up in."""
+    if not allowed or value in allowed:
+        return []
+    return [
+        InvalidInput(f"{what}: got {shown(value)}, which the target does not have", at=at, value=value, allowed=allowed)
+    ]
