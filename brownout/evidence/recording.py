@@ -1,0 +1,224 @@
+"""The history of a run, in memory and append-only: what is judged, live and afterwards."""
+
+from bisect import bisect_left, insort
+from dataclasses import replace
+from operator import attrgetter
+from typing import Protocol
+
+from brownout.evidence.model import Event, FaultSpan, Proof, Request, Sample, Transition
+from brownout.evidence.window import Window
+
+Row = Request | Transition | Sample | Event | FaultSpan
+
+
+class Sink(Protocol):
+    """Where every row goes as it is recorded. Must neither block nor raise: the run goes on whatever becomes of it."""
+
+    def write(self, row: Row) -> None:
+        """Take a row. A fault comes twice: when it is on, and again when it is off."""
+
+
+_when_due = attrgetter("intended", "id")
+_at = attrgetter("at")
+
+
+def _ended(request: Request) -> float:
+    return request.sent if request.done is None else request.done
+
+
+class Recording:
+    """Everything that was recorded, in the order of the run's clock. Belongs to one event loop; there are no locks.
+
+    Rows may arrive out of order (a request arrives when it ends, a recorder looks now and then) and are put in their
+    place, so that a recording read back from a file is the one that was written.
+    """
+
+    def __init__(self, sink: Sink | None = None) -> None:
+        self.sink = sink
+        self._requests: list[Request] = []
+        self._finished: list[Request] = []
+        self._failures = 0
+        self._unanswered: dict[int, float] = {}
+        self._transitions: list[Transition] = []
+        self._samples: list[Sample] = []
+        self._events: list[Event] = []
+        self._faults: dict[int, FaultSpan] = {}
+
+    # -- what was recorded ---------------------------------------------------------------------------------------
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """By intended send time."""
+        return tuple(self._requests)
+
+    @property
+    def count(self) -> int:
+        """Requests that are over."""
+        return len(self._requests)
+
+    @property
+    def failures(self) -> int:
+        """Those of them that got no complete answer."""
+        return self._failures
+
+    @property
+    def transitions(self) -> tuple[Transition, ...]:
+        return tuple(self._transitions)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return tuple(self._samples)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return tuple(self._events)
+
+    @property
+    def faults(self) -> tuple[FaultSpan, ...]:
+        """By their place in the method."""
+        return tuple(self._faults[index] for index in sorted(self._faults))
+
+    @property
+    def latest(self) -> float:
+        """The last moment of which anything is recorded, in seconds of the run; 0 where nothing is."""
+        moments = [_ended(self._finished[-1])] if self._finished else []
+        moments += [rows[-1].at for rows in (self._transitions, self._samples, self._events) if rows]
+        moments += [span.on if span.off is None else span.off for span in self._faults.values()]
+        return max(moments, default=0.0)
+
+    # -- recording -----------------------------------------------------------------------------------------------
+
+    def request_started(self, id: int, intended: float) -> None:  # noqa: A002 - the field's name in the evidence
+        """A request was sent; until it is added it is unanswered, which live windows show."""
+        self._unanswered[id] = intended
+
+    def add_request(self, request: Request) -> None:
+        """A request is over, however it ended."""
+        self._unanswered.pop(request.id, None)
+        self._failures += request.outcome != "ok"
+        insort(self._requests, request, key=_when_due)
+        insort(self._finished, request, key=_ended)
+        self._tell(request)
+
+    def add_transition(self, transition: Transition) -> None:
+        insort(self._transitions, transition, key=_at)
+        self._tell(transition)
+
+    def add_sample(self, sample: Sample) -> None:
+        insort(self._samples, sample, key=_at)
+        self._tell(sample)
+
+    def add_event(self, event: Event) -> None:
+        insort(self._events, event, key=_at)
+        self._tell(event)
+
+    def fault_on(self, index: int, fault: str, title: str, at: float) -> None:
+        """The method's fault number `index` is on since `at`.
+
+        Raises:
+            ValueError: that one has been on before.
+        """
+        if index in self._faults:
+            msg = f"fault {index} ({title}) was on before"
+            raise ValueError(msg)
+        self._set_fault(FaultSpan(index, fault, title, on=at))
+
+    def fault_off(self, index: int, at: float, proof: Proof | None = None) -> None:
+        """It is off since `at`. Healing again changes nothing: the first time counts.
+
+        Raises:
+            ValueError: it was never on.
+        """
+        span = self._faults.get(index)
+        if span is None:
+            msg = f"fault {index} was never on"
+            raise ValueError(msg)
+        if span.off is None:
+            self._set_fault(replace(span, off=at, proof=proof))
+
+    def add_fault(self, span: FaultSpan) -> None:
+        """A fault as it was recorded earlier."""
+        self._set_fault(span)
+
+    def _set_fault(self, span: FaultSpan) -> None:
+        self._faults[span.index] = span
+        self._tell(span)
+
+    def _tell(self, row: Row) -> None:
+        if self.sink is not None:
+            self.sink.write(row)
+
+    # -- windows -------------------------------------------------------------------------------------------------
+
+    def window(self, name: str, start: float, end: float) -> Window:
+        """What was recorded of `start <= t < end`; requests by when they were meant to be sent.
+
+        Raises:
+            ValueError: it would end before it starts.
+        """
+        if end < start:
+            msg = f"a window cannot end ({end}) before it starts ({start})"
+            raise ValueError(msg)
+        first = bisect_left(self._requests, start, key=attrgetter("intended"))
+        last = bisect_left(self._requests, end, key=attrgetter("intended"))
+        return self._window(name, start, end, tuple(self._requests[first:last]))
+
+    def live_window(self, now: float, over: float, *, pending_after: float | None = None) -> Window:
+        """The last `over` seconds as they look at `now`, for abort conditions.
+
+        A request counts when it *finished* in that stretch, or when it has been unanswered for longer than
+        `pending_after` seconds (`over` where that is None), as `pending`: behind a black hole nothing ever finishes,
+        and that must breach an availability.
+        """
+        start = now - over
+        patience = over if pending_after is None else pending_after
+        first = bisect_left(self._finished, start, key=_ended)
+        last = bisect_left(self._finished, now, key=_ended)
+        requests = sorted([*self._finished[first:last], *self._overdue(now, patience)], key=_when_due)
+        return self._window("abort", start, now, tuple(requests))
+
+    def as_of(self, now: float, *, patience: float) -> "Recording":
+        """A copy in which every request that is unanswered for longer than `patience` seconds is there, as `pending`.
+
+        For a judgement while the run lasts: a question that nobody answers must not be missing from it.
+        """
+        copy = Recording()
+        copy._requests = sorted([*self._requests, *self._overdue(now, patience)], key=_when_due)
+        copy._finished = self._finished
+        copy._transitions, copy._samples, copy._events = self._transitions, self._samples, self._events
+        copy._faults = self._faults
+        return copy
+
+    def _overdue(self, now: float, patience: float) -> list[Request]:
+        return [_pending(id_, due) for id_, due in self._unanswered.items() if now - due > patience]
+
+    def _window(self, name: str, start: float, end: float, requests: tuple[Request, ...]) -> Window:
+        samples = self._samples[bisect_left(self._samples, start, key=_at) : bisect_left(self._samples, end, key=_at)]
+        return Window(
+            name=name,
+            start=start,
+            end=end,
+            requests=requests,
+            history=tuple(self._transitions[: bisect_left(self._transitions, end, key=_at)]),
+            samples=tuple(samples),
+            faults=tuple(span for span in self.faults if span.on < end and (span.off is None or span.off > start)),
+        )
+
+
+def _pending(id_: int, intended: float) -> Request:
+    return Request(
+        id=id_,
+        intended=intended,
+        sent=intended,
+        first_token=None,
+        done=None,
+        outcome="pending",
+        status=None,
+        error=None,
+        error_source=None,
+        question="",
+        tenant="",
+        tier="",
+        policy="",
+        stream=False,
+    )

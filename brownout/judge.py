@@ -1,0 +1,199 @@
+"""Judging a run: the experiment's checks on the windows of what was recorded. Pure; the same live and from a file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from brownout.errors import EXIT_ABORTED, EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED
+from brownout.evidence.recording import Recording
+from brownout.evidence.window import Window
+from brownout.experiment import Block, Check, Experiment
+from brownout.probe import Verdict, inconclusive
+
+ProbeFunction = Callable[..., Verdict]
+RunOutcome = Literal["passed", "failed", "inconclusive", "aborted"]
+BLOCKS: tuple[Block, ...] = ("steady-state before", "during", "after", "steady-state after")
+"""In the order in which they are judged and told."""
+_EXIT_CODES: Mapping[RunOutcome, int] = {
+    "passed": EXIT_PASSED,
+    "failed": EXIT_FAILED,
+    "inconclusive": EXIT_INCONCLUSIVE,
+    "aborted": EXIT_ABORTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one check said of its block."""
+
+    block: Block
+    check: Check
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a run, with all that it rests on beside the recording itself."""
+
+    outcome: RunOutcome
+    judged: tuple[Judged, ...]
+    """Every check of every block: none is skipped because another did not pass."""
+    reasons: tuple[str, ...]
+    """Why it is not `passed`, a sentence each; empty where it is."""
+    aborted: str | None = None
+    errors: tuple[str, ...] = ()
+    end: float = 0.0
+    """When the run ended, in seconds of the run."""
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that gives this verdict exits with."""
+        return _EXIT_CODES[self.outcome]
+
+
+def windows(experiment: Experiment, recording: Recording, *, end: float | None = None) -> Mapping[Block, Window | None]:
+    """The stretches that the blocks are judged on; None for one that never was.
+
+    `during` and `after` are cut where the first fault was really on and the last one really off. The steady state
+    before ends a little earlier than the first fault begins.
+
+    Args:
+        experiment: scaled as it ran.
+        recording: what was recorded.
+        end: when the run ended, in seconds of the run; as planned where None.
+    """
+    end = experiment.duration if end is None else end
+    faults = recording.faults
+    first_on = min((fault.on for fault in faults), default=experiment.first_fault)
+    off = [fault.off for fault in faults if fault.off is not None]
+    last_off = max(off) if off and len(off) == len(faults) else None
+    stretches: dict[Block, tuple[float, float] | None] = {
+        "steady-state before": (0.0, min(first_on, end) - _in_flight(first_on)),
+        "during": (first_on, end if last_off is None else last_off) if faults else None,
+        "after": None if last_off is None else (last_off, end),
+        "steady-state after": (end - experiment.final_window, end),
+    }
+    return {
+        block: None if stretch is None else recording.window(block, max(stretch[0], 0.0), max(stretch))
+        for block, stretch in stretches.items()
+    }
+
+
+def _in_flight(first_on: float) -> float:
+    """Seconds before the first fault that no block is judged on.
+
+    A question that was under way as the fault came on met it; it says nothing of the steady state.
+    """
+    return min(1.0, first_on / 10)
+
+
+def judge(
+    experiment: Experiment,
+    recording: Recording,
+    *,
+    probes: Callable[[str], ProbeFunction],
+    aborted: str | None,
+    errors: Sequence[str],
+    end: float,
+) -> Judgement:
+    """Judge every check of an experiment, and from those the run.
+
+    What comes first decides: aborted · the steady state was not there before the method, or something of ours failed or
+    no fault was proved (inconclusive) · a check failed · a check was inconclusive · passed.
+
+    Args:
+        experiment: scaled as it ran.
+        recording: what was recorded.
+        probes: gives the probe of a name.
+        aborted: why the run was aborted, or None.
+        errors: what of our own failed: a recorder, a control, an injection, a heal. With one of these no run passes.
+        end: when the run ended, in seconds of the run.
+    """
+    judged = tuple(one for block in BLOCKS for one in judge_block(experiment, recording, block, probes=probes, end=end))
+    by_outcome = {
+        outcome: [told(one) for one in judged if one.verdict.outcome == outcome]
+        for outcome in ("passed", "failed", "inconclusive")
+    }
+    before = [told(one) for one in judged if one.block == BLOCKS[0] and one.verdict.outcome != "passed"]
+    trouble = [*errors, *_unproved(experiment, recording)]
+    if not judged:
+        trouble.append("the experiment states nothing to judge")
+
+    outcome: RunOutcome
+    if aborted is not None:
+        outcome, reasons = "aborted", [aborted, *errors]
+    elif before or trouble:
+        outcome, reasons = "inconclusive", [*trouble, *(f"no steady state to start from: {text}" for text in before)]
+        reasons += [text for text in (*by_outcome["failed"], *by_outcome["inconclusive"]) if text not in before]
+    elif by_outcome["failed"]:
+        outcome, reasons = "failed", by_outcome["failed"]
+    elif by_outcome["inconclusive"]:
+        outcome, reasons = "inconclusive", by_outcome["inconclusive"]
+    else:
+        outcome, reasons = "passed", []
+    return Judgement(outcome, judged, tuple(dict.fromkeys(reasons)), aborted, tuple(errors), end)
+
+
+def judge_block(
+    experiment: Experiment, recording: Recording, block: Block, *, probes: Callable[[str], ProbeFunction], end: float
+) -> tuple[Judged, ...]:
+    """Judge the checks of one block alone; arguments as of `judge`."""
+    checks: Mapping[Block, tuple[Check, ...]] = {
+        "steady-state before": experiment.steady_state,
+        "during": experiment.during,
+        "after": experiment.after,
+        "steady-state after": experiment.steady_state,
+    }
+    window = windows(experiment, recording, end=end)[block]
+    doubt = ""
+    if block in ("during", "after") and not recording.faults:
+        doubt = "no fault was injected"
+    elif block == "during":
+        doubt = "; ".join(_unproved(experiment, recording))
+    elif window is None:
+        doubt = "a fault was never off"
+    return tuple(Judged(block, check, _verdict(check, window, probes, doubt=doubt)) for check in checks[block])
+
+
+def judge_abort(check: Check, window: Window, probe: ProbeFunction) -> Verdict:
+    """What an abort condition says of a live window. `passed` means that the condition holds: abort.
+
+    An inconclusive verdict never aborts. What the probe raises is not caught: a guard that cannot look is no guard,
+    and whoever asked must end the run.
+    """
+    return probe(window, **check.arguments)
+
+
+def told(one: Judged) -> str:
+    """One check and what it said, as a sentence of a verdict's reasons."""
+    verdict = one.verdict
+    text = f"{one.block}: {one.check.title}"
+    if verdict.outcome != "inconclusive":
+        text += f": {verdict.figure}"
+    return f"{text}: {verdict.why}" if verdict.why else text
+
+
+def _verdict(check: Check, window: Window | None, probes: Callable[[str], ProbeFunction], *, doubt: str) -> Verdict:
+    if window is None or doubt:
+        return inconclusive(check.title, samples=0, why=doubt)
+    try:
+        return probes(check.probe)(window, **check.arguments)
+    except Exception as error:  # one broken probe must not keep the others from being judged
+        return inconclusive(check.title, samples=0, why=f"the probe raised {type(error).__name__}: {error}")
+
+
+def _unproved(experiment: Experiment, recording: Recording) -> list[str]:
+    """For each fault of the method of which it is not shown that it was on and then off, why."""
+    spans = {fault.index: fault for fault in recording.faults}
+    doubts = []
+    for step in experiment.method:
+        span = spans.get(step.index)
+        if span is None:
+            doubts.append(f"{step.title}: no fault was injected")
+        elif span.off is None:
+            doubts.append(f"{step.title}: it was never off")
+        elif span.proof is None:
+            doubts.append(f"{step.title}: nothing proves that it was on")
+        elif not span.proof.works:
+            doubts.append(f"{step.title}: {span.proof.summary}")
+    return doubts

@@ -1,0 +1,1 @@
+"""What can be asserted of a run: one probe a file, registered by name under `brownout.probes`."""
