@@ -1,0 +1,127 @@
+"""What an answer says of itself.
+
+The reference stack's disclosure is an object named `serving`: beside `choices` in a plain answer, in the last chunk
+of a stream (target-stack/README.md documents it). Where it is missing or malformed the fields stay None: an answer that
+discloses nothing is recorded as such, and `disclosed` judges it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class AnswerFields:
+    """What is gathered while an answer arrives. Never holds its text."""
+
+    status: int | None = None
+    error: str | None = None
+    error_source: str | None = None
+    finished: bool = False
+    first_token: float | None = None
+    last_token: float | None = None
+    pieces: int = 0
+    serving: Mapping[str, Any] = field(default_factory=dict)
+
+    def read_error(self, body: Mapping[str, Any]) -> None:
+        """Take the code and the source from an OpenAI-shaped error body."""
+        error = body.get("error")
+        if isinstance(error, dict):
+            self.error = _text(error.get("code")) or _text(error.get("type")) or "error"
+            self.error_source = _text(error.get("error_source"))
+        elif isinstance(error, str):
+            self.error = error[:80]
+        self._read_serving(body)
+
+    def read_chunk(self, data: bytes, now: float) -> None:
+        """One event of a stream, arrived at `now`."""
+        if data.strip() == b"[DONE]":
+            self.finished = True
+            return
+        body = _json(data)
+        if body is None:
+            self.error = self.error or "malformed_event"
+            return
+        if "error" in body:
+            self.read_error(body)
+            return
+        self._read_serving(body)
+        choices = body.get("choices")
+        if not isinstance(choices, list):
+            self.error = self.error or "malformed_event"
+            return
+        for choice in choices:
+            delta = choice.get("delta") if isinstance(choice, dict) else None
+            if isinstance(delta, dict) and delta.get("content"):
+                self.first_token = now if self.first_token is None else self.first_token
+                self.last_token = now
+                self.pieces += 1
+
+    def read_body(self, data: bytes, now: float) -> None:
+        """A whole answer that was not streamed, or an error's body."""
+        body = _json(data)
+        if body is None:
+            self.error = "malformed_body" if self.status is not None and self.status < 400 else f"http_{self.status}"
+            return
+        if "error" in body or (self.status is not None and self.status >= 400):
+            self.error = f"http_{self.status}"
+            self.read_error(body)
+            return
+        self._read_serving(body)
+        self.first_token = self.last_token = now
+        self.finished = True
+
+    def _read_serving(self, body: Mapping[str, Any]) -> None:
+        serving = body.get("serving")
+        if isinstance(serving, dict):
+            self.serving = serving
+
+    def recorded(self) -> dict[str, Any]:
+        """The disclosed fields, by their names in `brownout.evidence.Request`."""
+        said = self.serving
+        usage = said.get("usage") if isinstance(said.get("usage"), dict) else {}
+        attempts = said.get("attempts") if isinstance(said.get("attempts"), dict) else {}
+        completion = _whole((usage or {}).get("completion_tokens"))
+        tokens = completion or self.pieces
+        spread = (self.last_token or 0.0) - (self.first_token or 0.0)
+        return {
+            "request_id": _text(said.get("request_id")),
+            "model": _text(said.get("model")),
+            "level": _whole(said.get("degradation_level")),
+            "retrieval": _text(said.get("retrieval")),
+            "retrieval_quality": _text(said.get("retrieval_quality")),
+            "cache_used": said.get("cache_used") if isinstance(said.get("cache_used"), bool) else None,
+            "cache_age": _number(said.get("cache_age_s")),
+            "warnings": _texts(said.get("warnings")),
+            "citations": _texts(said.get("citations")),
+            "prompt_tokens": _whole((usage or {}).get("prompt_tokens")),
+            "completion_tokens": completion,
+            "tpot": spread / (tokens - 1) if tokens > 1 and spread > 0 else None,
+            "cost": _number(said.get("cost_usd")),
+            "attempts": {str(name)[:80]: count for name, count in (attempts or {}).items() if isinstance(count, int)},
+        }
+
+
+def _json(data: bytes) -> dict[str, Any] | None:
+    try:
+        body = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return value[:200] if isinstance(value, str) and value else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item[:200] for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,118 @@
+"""Asks one question over HTTP and records what became of it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Protocol, Self
+
+import httpx
+
+from brownout.clock import Clock
+from brownout.evidence.model import Outcome, Request
+from brownout.experiment import Load
+from brownout.load.answer import AnswerFields
+from brownout.load.sse import events
+from brownout.target import Caller, Question
+
+
+class Record(Protocol):
+    """Where requests are recorded."""
+
+    def request_started(self, id: int, intended: float) -> None: ...  # noqa: A002 - the field's name in the evidence
+
+    def add_request(self, request: Request) -> None: ...
+
+
+class Asker:
+    """An OpenAI-compatible chat client whose every request ends as one `Request` row, however it ends."""
+
+    def __init__(self, url: str, load: Load, *, record: Record, clock: Clock) -> None:
+        self._load = load
+        self._record = record
+        self._clock = clock
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            # Open loop: never queue behind our own pool, and let the one deadline below be the only one.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
+            timeout=httpx.Timeout(None, connect=load.timeout),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def ask(self, number: int, intended: float, question: Question, caller: Caller) -> None:
+        """Send one question that was due at `intended` and record it. Never raises for what the system did."""
+        self._record.request_started(number, intended)
+        sent = self._clock.now()
+        answer = AnswerFields()
+        outcome: Outcome = "timeout"
+        try:
+            async with asyncio.timeout(max(0.0, intended + self._load.timeout - sent)):
+                outcome = await self._exchange(question, caller, answer)
+        except TimeoutError:
+            answer.error = "client_timeout"
+        except asyncio.CancelledError:
+            # The run ended first: to its user, a question without an answer.
+            answer.error = "unanswered_at_end"
+            raise
+        finally:
+            self._record.add_request(
+                Request(
+                    id=number,
+                    intended=intended,
+                    sent=sent,
+                    first_token=answer.first_token,
+                    done=self._clock.now(),
+                    outcome=outcome,
+                    status=answer.status,
+                    error=answer.error if outcome != "ok" else None,
+                    error_source=answer.error_source,
+                    question=question.id,
+                    tenant=caller.tenant,
+                    tier=caller.tier,
+                    policy=self._load.policy,
+                    stream=self._load.stream,
+                    **answer.recorded(),
+                )
+            )
+
+    async def _exchange(self, question: Question, caller: Caller, answer: AnswerFields) -> Outcome:
+        body: dict[str, object] = {
+            "model": "default",
+            "messages": [{"role": "user", "content": question.text}],
+            "stream": self._load.stream,
+            "policy": self._load.policy,
+        }
+        if self._load.stream:
+            body["stream_options"] = {"include_usage": True}
+        try:
+            async with self._client.stream(
+                "POST", "/v1/chat/completions", json=body, headers={"authorization": f"Bearer {caller.token}"}
+            ) as response:
+                answer.status = response.status_code
+                if self._load.stream and response.status_code < 400:
+                    # Closed by hand: leaving a generator to the collector would keep the connection.
+                    async with contextlib.aclosing(events(response.aiter_raw())) as stream:
+                        await self._follow(stream, answer)
+                else:
+                    answer.read_body(await response.aread(), self._clock.now())
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            answer.error = type(error).__name__
+            return "refused"
+        except httpx.TransportError as error:
+            answer.error = type(error).__name__
+            return "error" if answer.status is None else "cut"
+        if answer.error is not None or (answer.status or 0) >= 400:
+            return "error"
+        return "ok" if answer.finished else "cut"
+
+    async def _follow(self, stream: AsyncIterator[bytes], answer: AnswerFields) -> None:
+        async for data in stream:
+            answer.read_chunk(data, self._clock.now())

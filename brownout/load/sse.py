@@ -1,0 +1,23 @@
+"""Server-sent events, as much of them as chat completions use.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html: events are separated by a blank line; lines end in
+LF, CR LF or CR (no provider sends a lone CR); a `data` field may span lines; comments begin with a colon.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+
+async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """The `data` of each event, as soon as its blank line has arrived. A cut last event is not yielded."""
+    buffer = b""
+    data: list[bytes] = []
+    async for chunk in chunks:
+        buffer += chunk
+        while (end := buffer.find(b"\n")) >= 0:
+            line = buffer[:end].rstrip(b"\r")
+            buffer = buffer[end + 1 :]
+            if line.startswith(b"data:"):
+                data.append(line[5:].removeprefix(b" "))
+            elif not line and data:
+                yield b"\n".join(data)
+                data.clear()

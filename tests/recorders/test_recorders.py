@@ -1,0 +1,143 @@
+"""Recorders against a real HTTP server whose answers the test decides."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import httpx
+import pytest
+
+from brownout.clock import RunClock
+from brownout.evidence.model import Sample, Transition
+from brownout.recorders import follow_breakers, follow_metrics
+from brownout.recorders._polling import GIVE_UP_AFTER, RecorderFailed
+from brownout.target import Source
+
+METRICS = """\
+# TYPE circuit_breaker_state gauge
+circuit_breaker_state{dependency="vector-db"} 2.0
+# TYPE ttft_seconds histogram
+ttft_seconds_bucket{le="0.1"} 3
+ttft_seconds_bucket{le="+Inf"} 4
+ttft_seconds_count 4
+ttft_seconds_sum 0.9
+# TYPE process_cpu_seconds counter
+process_cpu_seconds_total 1.0
+"""
+
+
+def served(
+    respond: Callable[[str, str], tuple[int, str]], use: Callable[[str, httpx.AsyncClient], Coroutine[Any, Any, None]]
+) -> None:
+    """Serve `respond(path, head) -> (status, body)` and run `use(base_url, client)`."""
+
+    async def work() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                status, body = respond(head.split(" ")[1], head.lower())
+                writer.write(
+                    f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode()
+                )
+                await writer.drain()
+            finally:
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server, httpx.AsyncClient(trust_env=False) as client:
+            await use(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", client)
+
+    asyncio.run(work())
+
+
+def test_breaker_events_are_recorded_once_with_their_own_times() -> None:
+    asked: list[str] = []
+    clock = RunClock()
+    events = [
+        {"seq": 1, "at": clock.started_at - 9, "kind": "breaker", "dependency": "a", "from": None, "to": "closed"},
+        {"seq": 2, "at": clock.started_at + 0.25, "kind": "breaker", "dependency": "a", "from": "closed", "to": "open"},
+        {"seq": 3, "at": clock.started_at + 0.3, "kind": "something-else"},
+    ]
+    seen: list[Transition] = []
+    done = asyncio.Event()
+
+    def respond(path: str, head: str) -> tuple[int, str]:
+        asked.append(path)
+        assert "authorization: bearer admin" in head
+        after = int(path.partition("after=")[2])
+        if len(asked) == 3:
+            done.set()
+        return 200, json.dumps({"next": 3, "events": [event for event in events if event["seq"] > after]})
+
+    async def use(url: str, client: httpx.AsyncClient) -> None:
+        source = Source("breaker-events", "gateway", f"{url}/events", token="admin")
+        task = asyncio.create_task(follow_breakers(source, client=client, clock=clock, add=seen.append, every=0.01))
+        await asyncio.wait_for(done.wait(), 5)
+        task.cancel()
+
+    served(respond, use)
+
+    assert [(t.dependency, t.old, t.new) for t in seen] == [("a", None, "closed"), ("a", "closed", "open")]
+    # What was so before the run is so at its start.
+    assert seen[0].at == 0.0
+    assert seen[1].at == pytest.approx(0.25)
+    assert asked[1].endswith("after=3")
+
+
+def test_metrics_are_recorded_without_buckets_and_the_interpreters_own() -> None:
+    seen: list[Sample] = []
+    done = asyncio.Event()
+
+    def respond(path: str, head: str) -> tuple[int, str]:
+        if seen:
+            done.set()
+        return 200, METRICS
+
+    async def use(url: str, client: httpx.AsyncClient) -> None:
+        source = Source("prometheus", "gateway", f"{url}/metrics")
+        task = asyncio.create_task(follow_metrics(source, client=client, clock=RunClock(), add=seen.append, every=0.01))
+        await asyncio.wait_for(done.wait(), 5)
+        task.cancel()
+
+    served(respond, use)
+
+    assert {(s.metric, s.labels, s.value) for s in seen} == {
+        ("circuit_breaker_state", (("dependency", "vector-db"),), 2.0),
+        ("ttft_seconds_count", (), 4.0),
+        ("ttft_seconds_sum", (), 0.9),
+    }
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", '{"events": 3}', '{"events": [{"seq": "x"}]}', '{"events": [3]}', '{"events": [{}]}']
+)
+def test_a_source_that_answers_nonsense_breaks_its_recorder(body: str) -> None:
+    async def use(url: str, client: httpx.AsyncClient) -> None:
+        source = Source("breaker-events", "gateway", f"{url}/events")
+        with pytest.raises(RecorderFailed, match="gateway's breakers failed 20 times"):
+            await follow_breakers(source, client=client, clock=RunClock(), add=lambda _: None, every=0)
+
+    served(lambda path, head: (200, body), use)
+
+
+def test_a_source_that_is_away_for_a_while_is_forgiven() -> None:
+    answers = 0
+    done = asyncio.Event()
+
+    def respond(path: str, head: str) -> tuple[int, str]:
+        nonlocal answers
+        answers += 1
+        if answers > 2 * GIVE_UP_AFTER:
+            done.set()
+        # Away, but never for as long as it takes to give up.
+        return (200 if answers % (GIVE_UP_AFTER - 1) == 0 else 503), METRICS
+
+    async def use(url: str, client: httpx.AsyncClient) -> None:
+        source = Source("prometheus", "gateway", f"{url}/metrics")
+        task = asyncio.create_task(follow_metrics(source, client=client, clock=RunClock(), add=lambda _: None, every=0))
+        await asyncio.wait({task, asyncio.create_task(done.wait())}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        assert not task.done()
+        task.cancel()
+
+    served(respond, use)
