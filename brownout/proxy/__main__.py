@@ -1,0 +1,119 @@
+"""`python -m brownout.proxy`: one process, many links.
+
+The run's token comes in the environment variable BROWNOUT_PROXY_TOKEN. When the proxy is ready, exactly one line is
+printed on standard output: `{"control": "http://127.0.0.1:PORT"}`. Everything else goes to standard error.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from random import Random
+
+from brownout.proxy.api import Api
+from brownout.proxy.collection import ProxyCollection
+from brownout.proxy.control import ControlServer
+from brownout.proxy.errors import ApiError
+from brownout.proxy.proxy import Address
+from brownout.proxy.scheduler import LoopScheduler
+from brownout.proxy.toxic import load_toxics
+
+TOKEN_VARIABLE = "BROWNOUT_PROXY_TOKEN"  # noqa: S105 - the variable's name, not a token
+_BAD_INPUT = 2
+_GRACE_S = 2.0
+
+
+def main() -> int:
+    """The exit code: 0 after an orderly end, 2 for bad input or environment."""
+    # Before anything else: no child, crash report or debugger of ours shall find it there.
+    token = os.environ.pop(TOKEN_VARIABLE, "")
+    parser = argparse.ArgumentParser(prog="python -m brownout.proxy", description="Brownout's fault proxy.")
+    parser.add_argument("--control", type=_loopback, default="127.0.0.1:0", metavar="HOST:PORT", help="loopback only")
+    parser.add_argument("--die-with-stdin", action="store_true", help="exit when standard input ends (parent death)")
+    parser.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="auto: uvloop if there")
+    parser.add_argument("--seed", type=int, help="make jitter and toxicity repeatable")
+    options = parser.parse_args()
+    if not token:
+        parser.error(f"the environment variable {TOKEN_VARIABLE} must hold the token that clients will show")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="brownout.proxy: %(message)s")
+    _raise_file_limit()
+    load_toxics()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
+            runner.run(_serve(token, options.control, die_with_stdin=options.die_with_stdin, seed=options.seed))
+    except OSError as exc:
+        print(f"brownout.proxy: cannot listen on {options.control}: {exc.strerror}", file=sys.stderr)
+        return _BAD_INPUT
+    return 0
+
+
+async def _serve(token: str, control: Address, *, die_with_stdin: bool, seed: int | None) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    collection = ProxyCollection(scheduler=LoopScheduler(loop), rng=Random(seed))  # noqa: S311 - chance, not secrets
+    server = ControlServer(Api(collection), token=token)
+    url = await server.start(control.host, control.port)
+    if die_with_stdin:
+        threading.Thread(target=_wait_for_eof, args=(loop, stop.set), daemon=True).start()
+    print(json.dumps({"control": url}), flush=True)
+    await stop.wait()
+    await server.close()
+    await collection.close()
+
+
+def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    # A thread, because event loops refuse to watch files and /dev/null.
+    while os.read(0, 4096):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop is closed: already stopping
+        loop.call_soon_threadsafe(stop)
+    # This thread ends with the process. Where that does not come about, the event loop is stuck, and a proxy that
+    # nobody answers for must not stay.
+    time.sleep(_GRACE_S)
+    os._exit(1)
+
+
+def _loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if choice == "asyncio":
+        return None
+    try:
+        import uvloop  # noqa: PLC0415 - an optional package
+    except ImportError:
+        if choice == "uvloop":
+            sys.exit("brownout.proxy: uvloop is not installed; install brownout[embedded], or leave out --loop")
+        return None
+    return uvloop.new_event_loop
+
+
+def _loopback(text: str) -> Address:
+    try:
+        address = Address.parse(text)
+    except ApiError as exc:
+        raise argparse.ArgumentTypeError(exc.message) from exc
+    with contextlib.suppress(ValueError):
+        if address.host == "localhost" or ipaddress.ip_address(address.host).is_loopback:
+            return address
+    msg = f"{address.host} is not a loopback address; whoever reaches the control port can break the links"
+    raise argparse.ArgumentTypeError(msg)
+
+
+def _raise_file_limit() -> None:
+    # Two sockets a connection; the usual soft limit of 1024 would end a blackhole at 500 clients.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,256 @@
+"""The HTTP API: Toxiproxy's, and Brownout's own under `/brownout/`.
+
+Toxiproxy's part follows its README and the behaviour of the real server, version 2.12. Unknown fields are ignored, as
+there; `null` stands for a field that is not given, as there.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import brownout
+from brownout.proxy.collection import ProxyCollection, ProxySpec
+from brownout.proxy.errors import ApiError, bad_request, missing_field
+from brownout.proxy.leases import MAX_TTL_MS
+from brownout.proxy.toxic import Stream, Toxic, toxic_type, with_attributes
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status and what to send as JSON; None is an empty body."""
+
+    status: HTTPStatus
+    body: object = None
+
+
+Handler = Callable[[list[str], bytes], Awaitable[Reply]]
+
+
+class Api:
+    """Routes requests to the collection. Knows nothing of sockets."""
+
+    def __init__(self, collection: ProxyCollection) -> None:
+        self._collection = collection
+        # `*` stands for a name, which is handed on.
+        self._routes: dict[tuple[str, ...], dict[str, Handler]] = {
+            ("version",): {"GET": self._version},
+            ("proxies",): {"GET": self._list_proxies, "POST": self._create_proxy},
+            ("proxies", "*"): {
+                "GET": self._show_proxy,
+                "POST": self._update_proxy,
+                "PATCH": self._update_proxy,
+                "DELETE": self._delete_proxy,
+            },
+            ("proxies", "*", "toxics"): {"GET": self._list_toxics, "POST": self._create_toxic},
+            ("proxies", "*", "toxics", "*"): {
+                "GET": self._show_toxic,
+                "POST": self._update_toxic,
+                "PATCH": self._update_toxic,
+                "DELETE": self._delete_toxic,
+            },
+            ("populate",): {"POST": self._populate},
+            ("reset",): {"POST": self._reset},
+            ("brownout", "counters"): {"GET": self._counters},
+            ("brownout", "leases"): {"GET": self._list_leases},
+            ("brownout", "leases", "*"): {"POST": self._renew_lease, "DELETE": self._delete_lease},
+        }
+
+    async def handle(self, method: str, target: str, body: bytes) -> Reply:
+        """Answer one request; refusals are replies too."""
+        path = [unquote(part) for part in target.partition("?")[0].strip("/").split("/")]
+        try:
+            return await self._route(method, path)(self._names(path), body)
+        except ApiError as exc:
+            return Reply(exc.status, {"error": exc.message, "status": exc.status})
+
+    def _route(self, method: str, path: list[str]) -> Handler:
+        for pattern, methods in self._routes.items():
+            if len(pattern) == len(path) and all(p in ("*", part) for p, part in zip(pattern, path, strict=True)):
+                if method not in methods:
+                    raise ApiError(HTTPStatus.METHOD_NOT_ALLOWED, f"method not allowed; allowed: {', '.join(methods)}")
+                return methods[method]
+        raise ApiError(HTTPStatus.NOT_FOUND, "page not found")
+
+    @staticmethod
+    def _names(path: list[str]) -> list[str]:
+        return path[2:] if path[0] == "brownout" else path[1::2]
+
+    # Toxiproxy's: proxies
+
+    async def _version(self, _names: list[str], _body: bytes) -> Reply:
+        return Reply(HTTPStatus.OK, {"version": f"brownout-{brownout.__version__}"})
+
+    async def _list_proxies(self, _names: list[str], _body: bytes) -> Reply:
+        return Reply(HTTPStatus.OK, {proxy.name: proxy.to_json() for proxy in self._collection.proxies()})
+
+    async def _create_proxy(self, _names: list[str], body: bytes) -> Reply:
+        proxy = await self._collection.add(_proxy_spec(_object(body)))
+        return Reply(HTTPStatus.CREATED, proxy.to_json())
+
+    async def _populate(self, _names: list[str], body: bytes) -> Reply:
+        done: list[dict[str, object]] = []
+        try:
+            wanted = _parse(body)
+            if not isinstance(wanted, list) or not all(isinstance(item, dict) for item in wanted):
+                raise bad_request("expected an array of objects")
+            specs = [_proxy_spec(fields, f" at proxy {index}") for index, fields in enumerate(wanted, start=1)]
+            for spec in specs:
+                done.append((await self._collection.add_or_replace(spec)).to_json())
+        except ApiError as exc:
+            return Reply(exc.status, {"error": exc.message, "status": exc.status, "proxies": done or None})
+        return Reply(HTTPStatus.CREATED, {"proxies": done})
+
+    async def _show_proxy(self, names: list[str], _body: bytes) -> Reply:
+        return Reply(HTTPStatus.OK, self._collection.get(names[0]).to_json())
+
+    async def _update_proxy(self, names: list[str], body: bytes) -> Reply:
+        self._collection.get(names[0])
+        fields = _object(body)
+        proxy = await self._collection.update(
+            names[0],
+            listen=_field(fields, "listen", str),
+            upstream=_field(fields, "upstream", str),
+            enabled=_field(fields, "enabled", bool),
+            lease=_field(fields, "lease", str),
+        )
+        return Reply(HTTPStatus.OK, proxy.to_json())
+
+    async def _delete_proxy(self, names: list[str], _body: bytes) -> Reply:
+        await self._collection.remove(names[0])
+        return Reply(HTTPStatus.NO_CONTENT)
+
+    async def _reset(self, _names: list[str], _body: bytes) -> Reply:
+        await self._collection.reset()
+        return Reply(HTTPStatus.NO_CONTENT)
+
+    # Toxiproxy's: toxics
+
+    async def _list_toxics(self, names: list[str], _body: bytes) -> Reply:
+        return Reply(HTTPStatus.OK, [toxic.to_json() for toxic in self._collection.get(names[0]).toxics_in_order()])
+
+    async def _create_toxic(self, names: list[str], body: bytes) -> Reply:
+        self._collection.get(names[0])
+        toxic = _toxic(_object(body))
+        self._collection.add_toxic(names[0], toxic)
+        return Reply(HTTPStatus.OK, toxic.to_json())
+
+    async def _show_toxic(self, names: list[str], _body: bytes) -> Reply:
+        return Reply(HTTPStatus.OK, self._collection.get(names[0]).toxic(names[1]).to_json())
+
+    async def _update_toxic(self, names: list[str], body: bytes) -> Reply:
+        proxy = self._collection.get(names[0])
+        proxy.toxic(names[1])
+        fields = _object(body)
+        toxic = proxy.update_toxic(
+            names[1], attributes=_field(fields, "attributes", dict) or {}, toxicity=_toxicity(fields)
+        )
+        return Reply(HTTPStatus.OK, toxic.to_json())
+
+    async def _delete_toxic(self, names: list[str], _body: bytes) -> Reply:
+        proxy = self._collection.get(names[0])
+        proxy.remove_toxics([proxy.toxic(names[1])])
+        return Reply(HTTPStatus.NO_CONTENT)
+
+    # Ours
+
+    async def _counters(self, _names: list[str], _body: bytes) -> Reply:
+        counters = self._collection.counters()
+        return Reply(HTTPStatus.OK, {"links": {name: asdict(link) for name, link in counters.items()}})
+
+    async def _list_leases(self, _names: list[str], _body: bytes) -> Reply:
+        return Reply(HTTPStatus.OK, {"leases": self._leases()})
+
+    async def _renew_lease(self, names: list[str], body: bytes) -> Reply:
+        ttl_ms = _field(_object(body), "ttl_ms", int)
+        if ttl_ms is None:
+            raise missing_field("ttl_ms")
+        if not 0 < ttl_ms <= MAX_TTL_MS:
+            raise bad_request(f"ttl_ms must be above 0 and at most {MAX_TTL_MS}")
+        new = self._collection.renew(names[0], ttl_ms=ttl_ms)
+        return Reply(HTTPStatus.CREATED if new else HTTPStatus.OK, {**self._leases()[names[0]], "new": new})
+
+    async def _delete_lease(self, names: list[str], _body: bytes) -> Reply:
+        await self._collection.drop(names[0])
+        return Reply(HTTPStatus.NO_CONTENT)
+
+    def _leases(self) -> dict[str, dict[str, object]]:
+        proxies = self._collection.proxies()
+        return {
+            name: {
+                "lease": name,
+                "ttl_ms": lease.ttl_ms,
+                "remaining_ms": round(left_s * 1000),
+                "toxics": [
+                    f"{proxy.name}/{toxic.name}" for proxy in proxies for toxic in proxy.toxics if toxic.lease == name
+                ],
+                "disabled": [proxy.name for proxy in proxies if name in proxy.disabled_by],
+            }
+            for name, (lease, left_s) in self._collection.leases().items()
+        }
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as exc:
+        raise bad_request(str(exc) if body else "EOF") from exc
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    fields = _parse(body)
+    if not isinstance(fields, dict):
+        raise bad_request("expected an object")
+    return fields
+
+
+def _field(fields: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    value = fields.get(name)
+    if value is not None and type(value) is not kind:
+        raise bad_request(f"field {name!r} must be of type {kind.__name__}")
+    return value
+
+
+def _proxy_spec(fields: Mapping[str, Any], where: str = "") -> ProxySpec:
+    name = _field(fields, "name", str)
+    upstream = _field(fields, "upstream", str)
+    enabled = _field(fields, "enabled", bool)
+    if not name:
+        raise missing_field(f"name{where}")
+    if not upstream:
+        raise missing_field(f"upstream{where}")
+    return ProxySpec(
+        name=name,
+        listen=_field(fields, "listen", str) or "",
+        upstream=upstream,
+        enabled=True if enabled is None else enabled,
+    )
+
+
+def _toxic(fields: Mapping[str, Any]) -> Toxic:
+    stream = _field(fields, "stream", str) or Stream.DOWNSTREAM.value
+    if stream not in list(Stream):
+        raise ApiError(HTTPStatus.BAD_REQUEST, "stream was invalid, can be either upstream or downstream")
+    kind = _field(fields, "type", str) or ""
+    toxicity = _toxicity(fields)
+    return Toxic(
+        name=_field(fields, "name", str) or f"{kind}_{stream}",
+        type=kind,
+        stream=Stream(stream),
+        toxicity=1.0 if toxicity is None else toxicity,
+        attributes=with_attributes(toxic_type(kind).attributes(), _field(fields, "attributes", dict) or {}),
+        lease=_field(fields, "lease", str),
+    )
+
+
+def _toxicity(fields: Mapping[str, Any]) -> float | None:
+    toxicity = fields.get("toxicity")
+    if toxicity is None:
+        return None
+    if type(toxicity) not in (int, float) or not 0 <= toxicity <= 1:
+        raise bad_request("field 'toxicity' must be a number between 0 and 1")
+    return float(toxicity)

@@ -1,0 +1,272 @@
+"""A proxy: a listening port, the server behind it, the toxics between them and the connections of the moment."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Mapping
+from http import HTTPStatus
+from random import Random
+from typing import Any, NamedTuple
+
+from brownout.proxy.counters import Counters
+from brownout.proxy.errors import ApiError, already_exists, not_found
+from brownout.proxy.link import Connection
+from brownout.proxy.scheduler import Scheduler
+from brownout.proxy.toxic import Stream, Toxic, with_attributes
+
+_BACKLOG = 4096
+
+
+class Address(NamedTuple):
+    """A TCP address; port 0 asks the system for a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """`host:port` or `[v6]:port`. A missing host is the loopback: nothing is opened to the world unasked.
+
+        Raises:
+            ApiError: 500 with Toxiproxy's text, where it has one.
+        """
+        host, colon, port = text.rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, f"address {text}: too many colons in address")
+        if not colon:
+            raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, f"address {text}: missing port in address")
+        if not (port.isascii() and port.isdigit() and int(port) < 2**16):
+            raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, f"address {text}: invalid port")
+        return cls(host or "127.0.0.1", int(port))
+
+
+class Proxy:
+    """Accepts clients and joins each with the server through the toxics. Owned by one event loop."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        listen: str,
+        upstream: str,
+        scheduler: Scheduler,
+        rng: Random,
+        counters: Counters | None = None,
+    ) -> None:
+        """A disabled proxy.
+
+        Raises:
+            ApiError: an address is malformed.
+        """
+        self.name = name
+        self.listen = Address.parse(listen or ":0")
+        self.upstream = Address.parse(upstream)
+        self.counters = counters or Counters()
+        self.toxics: list[Toxic] = []
+        self.disabled_by: set[str] = set()
+        """Leases of which each alone keeps the proxy disabled; empty where it is enabled, or disabled for good."""
+        self._scheduler = scheduler
+        self._rng = rng
+        self._connections: set[Connection] = set()
+        self._dials: dict[Connection, asyncio.Task[None]] = {}
+        self._server: asyncio.Server | None = None
+        self._reserved: socket.socket | None = None
+
+    @property
+    def enabled(self) -> bool:
+        return self._server is not None
+
+    def to_json(self) -> dict[str, object]:
+        """Toxiproxy's fields; `leases` only while leases keep it disabled."""
+        shown: dict[str, object] = {
+            "name": self.name,
+            "listen": str(self.listen),
+            "upstream": str(self.upstream),
+            "enabled": self.enabled,
+            "toxics": [toxic.to_json() for toxic in self.toxics_in_order()],
+        }
+        if self.disabled_by:
+            shown["leases"] = sorted(self.disabled_by)
+        return shown
+
+    # Listening
+
+    async def enable(self) -> None:
+        """Listen; harmless if it does already.
+
+        Raises:
+            ApiError: 500, the port cannot be bound.
+        """
+        if self._server is None:
+            loop = asyncio.get_running_loop()
+            try:
+                if self._reserved is None:
+                    self._reserved = await _bind(self.listen)
+                self.listen = Address(self.listen.host, self._reserved.getsockname()[1])
+                self._server = await loop.create_server(
+                    lambda: self._new_connection().client, sock=self._reserved, backlog=_BACKLOG
+                )
+            except OSError as exc:
+                self._release_port()
+                msg = f"listen tcp {self.listen}: bind: {(exc.strerror or str(exc)).lower()}"
+                raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, msg) from exc
+            self._reserved = None
+        self.disabled_by.clear()
+
+    async def disable(self, *, lease: str | None = None) -> None:
+        """Refuse clients and drop those connected. With a lease, `release` undoes it; without, only `enable` does."""
+        if lease is None:
+            self.disabled_by.clear()
+        elif self.enabled or self.disabled_by:
+            self.disabled_by.add(lease)
+        await self._stop()
+
+    async def _stop(self) -> None:
+        if self._server is None:
+            return
+        where = self._server.sockets[0].getsockname()
+        family = self._server.sockets[0].family
+        self._server.close()
+        self._server = None
+        # Bound but not listening: clients are refused, and no other socket on this machine is given the port
+        # meanwhile (an outgoing connection might be), so that the proxy can come back on it.
+        with contextlib.suppress(OSError):
+            self._reserved = _bound_socket(family, where)
+        await self._drop_connections()
+
+    async def release(self, lease: str) -> None:
+        """The lease is over: enable the proxy if that alone kept it disabled. Raises ApiError (500), as `enable`."""
+        if self.disabled_by == {lease}:
+            await self.enable()
+        self.disabled_by.discard(lease)
+
+    async def close(self) -> None:
+        """Drop everything and let go of the port."""
+        await self._stop()
+        self._release_port()
+
+    async def move(self, *, listen: Address, upstream: Address) -> None:
+        """Change the addresses: drops all connections and leaves the proxy disabled."""
+        await self.close()
+        self.listen = listen
+        self.upstream = upstream
+
+    def _release_port(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
+
+    # Toxics
+
+    def toxics_in_order(self) -> list[Toxic]:
+        """As Toxiproxy lists them: upstream before downstream, each in order of creation."""
+        return sorted(self.toxics, key=lambda toxic: toxic.stream is Stream.DOWNSTREAM)
+
+    def toxic(self, name: str) -> Toxic:
+        """Raises ApiError (404) if there is none of that name."""
+        for toxic in self.toxics:
+            if toxic.name == name:
+                return toxic
+        raise not_found("toxic")
+
+    def add_toxic(self, toxic: Toxic) -> None:
+        """Takes effect at once, on existing connections too. Raises ApiError (409) if the name is taken."""
+        if any(existing.name == toxic.name for existing in self.toxics):
+            raise already_exists("toxic")
+        self.toxics.append(toxic)
+        self._apply(toxic.stream)
+
+    def update_toxic(self, name: str, *, attributes: Mapping[str, object], toxicity: float | None) -> Toxic:
+        """Change what is given, keep the rest. Raises ApiError (404, 400)."""
+        toxic = self.toxic(name)
+        toxic.attributes = with_attributes(toxic.attributes, attributes)
+        toxic.toxicity = toxic.toxicity if toxicity is None else toxicity
+        for connection in list(self._connections):
+            connection.link(toxic.stream).update(toxic)
+        self._apply(toxic.stream)
+        return toxic
+
+    def remove_toxics(self, toxics: list[Toxic]) -> None:
+        """Heal those; data held back by them flows on at once."""
+        self.toxics = [kept for kept in self.toxics if kept not in toxics]
+        for stream in Stream:
+            self._apply(stream)
+
+    def _apply(self, stream: Stream) -> None:
+        toxics = [toxic for toxic in self.toxics if toxic.stream is stream]
+        for connection in list(self._connections):
+            if connection.server.transport is not None:
+                connection.link(stream).apply(toxics)
+
+    # Connections
+
+    def _new_connection(self) -> Connection:
+        return Connection(
+            counters=self.counters,
+            scheduler=self._scheduler,
+            rng=self._rng,
+            accepted=self._accepted,
+            dialled=self._dialled,
+            gone=self._gone,
+        )
+
+    def _accepted(self, connection: Connection) -> None:
+        self.counters.connections_opened += 1
+        self.counters.connections_active += 1
+        self._connections.add(connection)
+        self._dials[connection] = asyncio.get_running_loop().create_task(self._dial(connection))
+
+    async def _dial(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: connection.server, self.upstream.host, self.upstream.port)
+        except (OSError, UnicodeError):  # the latter: a host name that cannot be one
+            self.counters.dial_failures += 1
+            connection.close()
+        finally:
+            self._dials.pop(connection, None)
+
+    def _dialled(self, connection: Connection) -> None:
+        if self.toxics:
+            for stream in Stream:
+                connection.link(stream).apply([toxic for toxic in self.toxics if toxic.stream is stream])
+
+    def _gone(self, connection: Connection) -> None:
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self.counters.connections_active -= 1
+
+    async def _drop_connections(self) -> None:
+        dials = list(self._dials.values())
+        for dial in dials:
+            dial.cancel()
+        await asyncio.gather(*dials, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.abort()
+
+
+async def _bind(address: Address) -> socket.socket:
+    """A bound socket that does not listen. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # IPv4 first, as Toxiproxy does: for `localhost` that is what clients try or fall back to.
+    family, _, _, _, where = min(found, key=lambda info: info[0] != socket.AF_INET)
+    return _bound_socket(family, where)
+
+
+def _bound_socket(family: int, where: tuple[Any, ...]) -> socket.socket:
+    # The protocol must be said: asyncio sets TCP_NODELAY only on what calls itself TCP, accepted sockets included.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(where)
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,1 @@
+"""The toxics: one file each, registered by name."""
