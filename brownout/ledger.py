@@ -1,0 +1,212 @@
+"""The ledger: what is about to be broken is written down first, so that it can be undone after any death of ours.
+
+One SQLite file for all runs of this user. Every change is on the disk when the call returns (`synchronous=FULL`).
+It holds no secrets: where one is needed to undo something, `recovery` names the private file that has it.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from brownout.breakage import Breakage, LinkPlace, Place, ServicePlace
+from brownout.errors import EnvironmentProblem
+from brownout.process import ProcessId
+from brownout.state import state_dir
+
+FaultState = Literal["intended", "on", "healed"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    process_started TEXT NOT NULL,  -- boot and tick: tells this process from a later one with the same pid
+    target TEXT NOT NULL,           -- as registered under the entry point group brownout.targets
+    recovery TEXT NOT NULL,         -- JSON, for the target's undo()
+    folder TEXT NOT NULL,
+    started REAL NOT NULL,          -- this and every other moment: Unix time, seconds
+    ended REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS faults (
+    lease TEXT PRIMARY KEY,
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    place TEXT NOT NULL,            -- JSON: ["service", NAME] or ["link", SOURCE, DESTINATION]
+    kind TEXT NOT NULL,
+    parameters TEXT NOT NULL,       -- JSON
+    state TEXT NOT NULL CHECK (state IN ('intended', 'on', 'healed')),
+    intended REAL NOT NULL,
+    injected REAL,
+    healed REAL
+) STRICT;
+CREATE INDEX IF NOT EXISTS faults_by_run ON faults (run);
+"""
+_KEPT = 30 * 86400.0
+"""Seconds for which a run that has ended is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run, as another process needs to know it."""
+
+    id: str
+    process: ProcessId
+    target: str
+    recovery: Mapping[str, Any]
+    folder: Path
+    started: float
+    """Unix time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRow:
+    """One breakage of a run."""
+
+    lease: str
+    run: str
+    place: Place
+    kind: str
+    parameters: Mapping[str, Any]
+    state: FaultState
+
+
+class Ledger:
+    """Safe to use from several threads and from several processes at once. All methods block for one disk write."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls) -> Self:
+        """The ledger of this user, made on first use; close it after use.
+
+        Raises:
+            EnvironmentProblem: it cannot be made, read or written.
+        """
+        path = state_dir() / "ledger.sqlite"
+        try:
+            # SQLite gives the files beside it (-wal, -shm) the same mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.executescript(_SCHEMA)
+                connection.execute("DELETE FROM runs WHERE ended < ?", (time.time() - _KEPT,))
+            except sqlite3.Error:
+                connection.close()
+                raise
+        except (OSError, sqlite3.Error) as problem:
+            msg = f"the ledger {path} cannot be used: {problem}"
+            raise EnvironmentProblem(msg) from problem
+        return cls(connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, run: RunRow) -> None:
+        """Write down a run. `recovery` may still be empty: see `recover_with`."""
+        self._write(
+            "INSERT INTO runs (id, pid, process_started, target, recovery, folder, started)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            run.id,
+            run.process.pid,
+            run.process.started,
+            run.target,
+            json.dumps(dict(run.recovery)),
+            str(run.folder),
+            run.started,
+        )
+
+    def recover_with(self, run: str, recovery: Mapping[str, Any]) -> None:
+        """Write down what the target's `undo` needs, as soon as the target is up and before anything is broken."""
+        self._write("UPDATE runs SET recovery = ? WHERE id = ?", json.dumps(dict(recovery)), run)
+
+    def end(self, run: str) -> None:
+        """The run is over and its target is down; what it broke is gone with it."""
+        now = time.time()
+        self._write("UPDATE faults SET state = 'healed', healed = ? WHERE run = ? AND state != 'healed'", now, run)
+        self._write("UPDATE runs SET ended = ? WHERE id = ?", now, run)
+
+    def intend(self, run: str, lease: str, place: Place, breakage: Breakage) -> None:
+        """Write down what is about to be broken. Only then break it."""
+        self._write(
+            "INSERT INTO faults (lease, run, place, kind, parameters, state, intended)"
+            " VALUES (?, ?, ?, ?, ?, 'intended', ?)",
+            lease,
+            run,
+            json.dumps(_place_out(place)),
+            breakage.kind,
+            json.dumps(dict(breakage.parameters())),
+            time.time(),
+        )
+
+    def on(self, lease: str) -> None:
+        """It is broken now."""
+        self._write("UPDATE faults SET state = 'on', injected = ? WHERE lease = ?", time.time(), lease)
+
+    def healed(self, lease: str) -> None:
+        """It is whole again."""
+        self._write("UPDATE faults SET state = 'healed', healed = ? WHERE lease = ?", time.time(), lease)
+
+    def open_runs(self) -> Sequence[RunRow]:
+        """Every run that has not said that it ended, oldest first: alive ones and dead ones."""
+        rows = self._read(
+            "SELECT id, pid, process_started, target, recovery, folder, started FROM runs"
+            " WHERE ended IS NULL ORDER BY started"
+        )
+        return [
+            RunRow(run, ProcessId(pid, process_started), target, json.loads(recovery), Path(folder), started)
+            for run, pid, process_started, target, recovery, folder, started in rows
+        ]
+
+    def faults(self, run: str) -> Sequence[FaultRow]:
+        """Everything that a run broke or was about to break, in order."""
+        rows = self._read(
+            "SELECT lease, run, place, kind, parameters, state FROM faults WHERE run = ? ORDER BY intended, rowid", run
+        )
+        return [
+            FaultRow(lease, of, _place_in(json.loads(place)), kind, json.loads(parameters), state)
+            for lease, of, place, kind, parameters, state in rows
+        ]
+
+    def _write(self, sql: str, *values: object) -> None:
+        with self._said():
+            self._connection.execute(sql, values)
+
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        with self._said(), closing(self._connection.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.Error as problem:
+            msg = f"the ledger cannot be used: {problem}"
+            raise EnvironmentProblem(msg) from problem
+
+
+def _place_out(place: Place) -> list[str]:
+    if isinstance(place, ServicePlace):
+        return ["service", place.service]
+    return ["link", place.source, place.destination]
+
+
+def _place_in(place: list[str]) -> Place:
+    kind, *names = place
+    return ServicePlace(*names) if kind == "service" else LinkPlace(*names)

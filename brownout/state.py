@@ -1,0 +1,86 @@
+"""What Brownout keeps on this machine between runs: the ledger, and who holds which target."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from brownout.errors import EnvironmentProblem, InvalidInput
+
+_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def state_dir() -> Path:
+    """Where it is kept, made private if need be.
+
+    `$BROWNOUT_STATE_DIR`, else `brownout` below `$XDG_STATE_HOME`, else `~/.local/state/brownout`
+    (https://specifications.freedesktop.org/basedir-spec/latest/).
+
+    Raises:
+        EnvironmentProblem: it cannot be made or written to.
+    """
+    if own := os.environ.get("BROWNOUT_STATE_DIR"):
+        folder = Path(own)
+    elif base := os.environ.get("XDG_STATE_HOME"):
+        folder = Path(base) / "brownout"
+    else:
+        folder = Path("~/.local/state/brownout").expanduser()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError as problem:
+        msg = f"the state folder {folder} cannot be made: {problem.strerror}; set BROWNOUT_STATE_DIR to another one"
+        raise EnvironmentProblem(msg) from problem
+    if not writable:
+        msg = f"the state folder {folder} cannot be written to; set BROWNOUT_STATE_DIR to another one"
+        raise EnvironmentProblem(msg)
+    return folder
+
+
+@contextmanager
+def hold_target(name: str, instance: str, run: str) -> Iterator[None]:
+    """Hold one instance of a target for one run. The kernel releases it when this process ends, however it ends.
+
+    Raises:
+        EnvironmentProblem: another run holds it; says which.
+        InvalidInput: that is no name for an instance.
+    """
+    if not _INSTANCE.fullmatch(instance):
+        problem = f"{instance!r} is no name for an instance: use up to 64 letters, digits, '.', '_' and '-'"
+        raise InvalidInput(problem)
+    locks = state_dir() / "locks"
+    try:
+        locks.mkdir(mode=0o700, exist_ok=True)
+        # Not inherited by what we start (PEP 446): a service that outlived us would go on holding the target.
+        lock = os.open(locks / f"{name}-{instance}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        msg = f"the state folder {locks} cannot be written to: {error.strerror}; set BROWNOUT_STATE_DIR to another one"
+        raise EnvironmentProblem(msg) from error
+    with os.fdopen(lock, "r+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            msg = (
+                f"target {name} (instance {instance}) is in use by {_holder(file.read())}; "
+                "wait for it, or give this run its own with --instance NAME"
+            )
+            raise EnvironmentProblem(msg) from error
+        file.truncate(0)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        json.dump({"run": run, "pid": os.getpid(), "since": since}, file)
+        file.flush()
+        yield
+
+
+def _holder(text: str) -> str:
+    try:
+        holder = json.loads(text)
+        since = datetime.fromisoformat(holder["since"]).astimezone()
+        return f"run {holder['run']} (pid {holder['pid']}, since {since:%Y-%m-%d %H:%M:%S})"
+    except (ValueError, KeyError):
+        # It holds the lock and has not yet written who it is.
+        return "another run"

@@ -1,0 +1,53 @@
+"""Killing the harness leaves no process, no port and no fault, and `chaos heal` closes the book."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from brownout.cli.heal import heal
+from brownout.ledger import Ledger
+from tests.embedded import doomed
+from tests.embedded.helpers import all_end, descendants, listening
+
+pytestmark = pytest.mark.process
+
+
+def test_a_killed_harness_leaves_no_process_no_port_and_no_fault_within_ten_seconds(
+    tmp_path: Path, state: Path
+) -> None:
+    argv = [sys.executable, doomed.__file__, str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as harness:
+        try:
+            assert harness.stdout is not None
+            recovery = json.loads(harness.stdout.readline())
+            alive = CliRunner().invoke(heal)
+            assert alive.exit_code == 0
+            assert f"doomed: still runs (pid {harness.pid}); left alone; broken: link.blackhole" in alive.output
+            processes = descendants(harness.pid)
+            ports = [c.laddr.port for one in processes for c in one.net_connections() if c.status == "LISTEN"]
+            assert len(processes) > 10
+            assert len(ports) >= 12
+        finally:
+            os.kill(harness.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        assert all_end(processes, within=10.0)
+        assert not any(listening(port) for port in ports)
+        while Path(recovery["scratch"]).exists():
+            assert time.monotonic() - killed < 10.0
+            time.sleep(0.01)
+    with Ledger.open() as ledger:
+        assert [fault.state for fault in ledger.faults("doomed")] == ["on"]
+        healed = CliRunner().invoke(heal)
+        assert (healed.exit_code, ledger.open_runs()) == (0, [])
+        assert [fault.state for fault in ledger.faults("doomed")] == ["healed"]
+    assert "doomed: healed: nothing was left of it" in healed.output
+    assert "link.blackhole at gateway → vector-db" in healed.output
+    again = CliRunner().invoke(heal)
+    assert (again.exit_code, again.output) == (0, "Nothing is broken: every run has ended.\n")
