@@ -1,0 +1,87 @@
+"""`chaos run`: the Chaos Toolkit's own command, which takes Brownout experiments too.
+
+An ordinary Chaos Toolkit experiment is handed to the original command, untouched.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from chaostoolkit.commands.run import run as chaostoolkit_run
+
+# What only one of the two formats understands. Given to the other it is refused: an option that is silently ignored is
+# how an experiment comes to do something else than its author believes.
+_OURS = frozenset({"target", "scale", "seed", "setting", "port", "runs_dir", "instance", "no_abort", "as_json"})
+_THEIRS = frozenset(
+    parameter.name for parameter in chaostoolkit_run.params if parameter.name not in {"source", "journal_path"}
+)
+
+
+def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
+    source = click.core.ParameterSource
+    return sorted(
+        parameter.opts[0]
+        for parameter in ctx.command.params
+        if parameter.name in names
+        and ctx.get_parameter_source(str(parameter.name)) in (source.COMMANDLINE, source.ENVIRONMENT)
+    )
+
+
+@click.option("--target", metavar="NAME", help="Where to run it: embedded, ... (see `chaos doctor`).")
+@click.option("--scale", type=float, default=1.0, help="Multiply every duration, the system's own timers included.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of load and target; drawn if absent.")
+@click.option(
+    "--set", "setting", metavar="NAME=VALUE", multiple=True, help="Set something on the system under test. Repeatable."
+)
+@click.option("--port", metavar="SERVICE=PORT", multiple=True, help="Give a service a fixed port. Repeatable.")
+@click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Where run folders are made.",
+)
+@click.option("--instance", default="default", show_default=True, help="Name of the target's instance.")
+@click.option(
+    "--no-abort",
+    is_flag=True,
+    help="Play to the end even when an abort condition is breached: the whole verdict table.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON; progress as JSON lines on stderr.")
+@click.pass_context
+def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
+    """Run the experiment in SOURCE.
+
+    SOURCE is a Brownout experiment, or a Chaos Toolkit experiment (a file or URL, JSON or YAML).
+
+    Exit codes for a Brownout experiment: 0 passed, 1 failed, 2 bad input or environment, 3 inconclusive, 4 aborted.
+    """
+    from brownout.reader import looks_like_chaostoolkit
+
+    ours = {name: options.pop(name) for name in _OURS}
+    if looks_like_chaostoolkit(source):
+        if refused := _given(ctx, _OURS):
+            msg = f"{source} is a Chaos Toolkit experiment, which does not know {', '.join(refused)}"
+            raise click.UsageError(msg, ctx)
+        ctx.invoke(chaostoolkit_run, source=source, **options)
+        return
+    if refused := _given(ctx, _THEIRS):
+        msg = f"{source} is a Brownout experiment, which does not know {', '.join(refused)}"
+        raise click.UsageError(msg, ctx)
+    from brownout.toolkit.execute import execute
+
+    journal = Path(options["journal_path"]) if _given(ctx, frozenset({"journal_path"})) else None
+    verbose = bool(ctx.parent and ctx.parent.params.get("verbose"))
+    ctx.exit(execute(Path(source), journal=journal, verbose=verbose, command=sys.argv[1:], **ours))
+
+
+def _merged() -> click.Command:
+    """Our options beside all of the original's, so that nothing the original takes is lost."""
+    command = click.command("run")(_run)
+    known = {parameter.name for parameter in command.params}
+    command.params += [parameter for parameter in chaostoolkit_run.params if parameter.name not in known]
+    return command
+
+
+run = _merged()

@@ -1,0 +1,40 @@
+"""`chaos validate`: the Chaos Toolkit's own command, which takes Brownout experiments too."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from chaostoolkit.commands.validate import validate as chaostoolkit_validate
+
+
+@click.option("--target", metavar="NAME", help="Check it against this target. [default: the file's, else embedded]")
+@click.pass_context
+def _validate(ctx: click.Context, /, source: str, target: str | None, **options: Any) -> None:
+    """Validate the experiment in SOURCE, a Brownout or a Chaos Toolkit experiment; starts nothing.
+
+    A Brownout experiment is checked against its target: services, links, faults that it can do, settings.
+    """
+    from brownout.cli._told import told
+    from brownout.reader import looks_like_chaostoolkit
+
+    if looks_like_chaostoolkit(source):
+        if target is not None:
+            msg = f"{source} is a Chaos Toolkit experiment, which does not know --target"
+            raise click.UsageError(msg, ctx)
+        ctx.invoke(chaostoolkit_validate, source=source, **options)
+        return
+    with told():
+        from brownout.prepare import check
+
+        name = check(Path(source), target=target)
+    click.echo(f"{source} is valid for the {name} target")
+
+
+def _merged() -> click.Command:
+    command = click.command("validate")(_validate)
+    known = {parameter.name for parameter in command.params}
+    command.params += [parameter for parameter in chaostoolkit_validate.params if parameter.name not in known]
+    return command
+
+
+validate = _merged()

@@ -1,0 +1,182 @@
+"""From a file and some options to a run that may start: everything that can be wrong is found here, before it does."""
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from brownout import registry
+from brownout.errors import EnvironmentProblem, InvalidInput
+from brownout.experiment import Experiment
+from brownout.fit import fit, parse_setting
+from brownout.plan import RunPlan
+from brownout.reader import parse_experiment, read_experiment
+from brownout.target import TargetFactory
+
+DEFAULT_TARGET = "embedded"
+MIN_SCALE = 0.01
+MAX_SCALE = 100.0
+
+
+def prepare(
+    path: Path,
+    *,
+    target: str | None = None,
+    scale: float = 1.0,
+    seed: int | None = None,
+    settings: Sequence[str] = (),
+    ports: Sequence[str] = (),
+    runs_dir: Path = Path("runs"),
+    instance: str = "default",
+    heed_aborts: bool = True,
+    command: Sequence[str] = (),
+) -> RunPlan:
+    """Read an experiment, check it against its target, and make its run folder.
+
+    Args:
+        path: the experiment's file.
+        target: overrides what the file says.
+        scale: multiplies every span on the run's clock, and the target's own timers.
+        seed: of load and target; drawn where None.
+        settings: `NAME=VALUE`, over those of the file.
+        ports: `SERVICE=PORT`.
+        runs_dir: where the run folder is made.
+        instance: name of the target's instance; two runs never share one.
+        heed_aborts: whether a breached abort condition ends the run.
+        command: how to run it again, for the report.
+
+    Raises:
+        InvalidInput: something that was written is wrong.
+        EnvironmentProblem: this machine cannot do it.
+    """
+    return _prepare(
+        read_experiment(path),
+        target=target,
+        scale=scale,
+        seed=seed,
+        settings=settings,
+        ports=ports,
+        runs_dir=runs_dir,
+        instance=instance,
+        heed_aborts=heed_aborts,
+        command=command,
+    )
+
+
+def prepare_text(
+    source: str, *, file: str, target: str | None, scale: float, seed: int | None, runs_dir: Path
+) -> RunPlan:
+    """The same for an experiment that travelled inside a compiled one."""
+    return _prepare(
+        parse_experiment(source, file=file),
+        target=target,
+        scale=scale,
+        seed=seed,
+        settings=(),
+        ports=(),
+        runs_dir=runs_dir,
+        instance="default",
+        heed_aborts=True,
+        command=(),
+    )
+
+
+def _prepare(
+    experiment: Experiment,
+    *,
+    target: str | None,
+    scale: float,
+    seed: int | None,
+    settings: Sequence[str],
+    ports: Sequence[str],
+    runs_dir: Path,
+    instance: str,
+    heed_aborts: bool,
+    command: Sequence[str],
+) -> RunPlan:
+    if not MIN_SCALE <= scale <= MAX_SCALE:
+        msg = f"--scale must lie between {MIN_SCALE} and {MAX_SCALE:g}"
+        raise InvalidInput(msg, value=scale)
+    name, factory = _target(experiment, target)
+    topology = factory().topology
+    known = factory.settings()
+    fitted = dict(fit(experiment, target_name=name, topology=topology, settings=known))
+    for text in settings:
+        setting, value = parse_setting(text, known)
+        fitted[setting] = value
+    fixed = _ports(ports, topology.services)
+    folder = _make_folder(runs_dir, experiment)
+    return RunPlan(
+        id=f"{folder.name}.{secrets.token_hex(3)}",
+        experiment=experiment.scaled(scale),
+        target=name,
+        seed=secrets.randbelow(2**32) if seed is None else seed,
+        scale=scale,
+        folder=folder,
+        settings=fitted,
+        ports=fixed,
+        command=tuple(command),
+        instance=instance,
+        heed_aborts=heed_aborts,
+    )
+
+
+def check(path: Path, *, target: str | None = None) -> str:
+    """Read an experiment and check it against its target, whose name it returns. Starts and writes nothing.
+
+    Raises:
+        InvalidInput: something that was written is wrong.
+        EnvironmentProblem: this machine cannot use the target.
+    """
+    experiment = read_experiment(path)
+    name, factory = _target(experiment, target)
+    fit(experiment, target_name=name, topology=factory().topology, settings=factory.settings())
+    return name
+
+
+def _target(experiment: Experiment, asked: str | None) -> tuple[str, TargetFactory]:
+    name = asked or experiment.target or DEFAULT_TARGET
+    targets = registry.targets()
+    if name not in targets.names():
+        at = experiment.locations.get("target") if asked is None else None
+        msg = f"unknown target {name!r}"
+        raise InvalidInput(msg, at=at, value=name, allowed=targets.names())
+    factory = targets.get(name)
+    if missing := factory.check():
+        msg = f"the {name} target cannot be used on this machine: " + "; ".join(missing)
+        raise EnvironmentProblem(msg)
+    return name, factory
+
+
+def _ports(ports: Sequence[str], services: Sequence[str]) -> Mapping[str, int]:
+    fixed: dict[str, int] = {}
+    for text in ports:
+        service, separator, number = text.partition("=")
+        if not separator or not number.isdecimal() or not 1 <= int(number[:6]) <= 65535:
+            msg = f"--port {text!r}: expected SERVICE=PORT with a port between 1 and 65535"
+            raise InvalidInput(msg, value=text)
+        if service not in services:
+            msg = f"--port {text!r}: unknown service {service!r}"
+            raise InvalidInput(msg, value=service, allowed=services)
+        fixed[service] = int(number)
+    return fixed
+
+
+def _make_folder(runs_dir: Path, experiment: Experiment) -> Path:
+    stem = Path(experiment.file).stem
+    base = time.strftime("%Y-%m-%dT%H-%M-%S", time.localtime()) + "-" + stem
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 100):
+            folder = runs_dir / (base if attempt == 1 else f"{base}-{attempt}")
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                continue
+            (folder / "experiment.yaml").write_text(experiment.source, encoding="utf-8")
+            return folder
+    except OSError as error:
+        msg = f"the run folder cannot be written under {runs_dir}: {error.strerror}; choose another with --runs-dir"
+        raise EnvironmentProblem(msg) from error
+    msg = f"{runs_dir / base} exists a hundred times over; choose another folder with --runs-dir"
+    raise EnvironmentProblem(msg)

@@ -1,0 +1,183 @@
+"""Between the Chaos Toolkit's engine, which is synchronous and lives on the main thread, and the run, which is neither.
+
+The engine runs one experiment a process and keeps its own state in globals; so there is one current bridge. The run's
+event loop has a thread of its own, the only one there is: the main thread is the engine's, and signals are delivered
+there.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from brownout.errors import BrownoutError
+from brownout.experiment import Block
+from brownout.judge import Judged, Judgement
+from brownout.plan import RunPlan
+from brownout.report.progress import Progress
+from brownout.run import Run, Stopped
+
+T = TypeVar("T")
+
+
+class Bridge:
+    """The current run, as the compiled experiment's activities see it. Every method waits for the run."""
+
+    def __init__(self, plan: RunPlan, progress: Progress) -> None:
+        self.plan = plan
+        self.judgement: Judgement | None = None
+        self.failure: BrownoutError | None = None
+        self._after = False
+        self._before: list[Judged] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="brownout", daemon=True)
+        self._thread.start()
+        self.run = self._call(_make(plan, progress))
+
+    def start(self) -> None:
+        """Raises `BrownoutError` where the target cannot be brought up."""
+        try:
+            self._call(self.run.open())
+        except Stopped:
+            raise
+        except BrownoutError as error:
+            self.failure = error
+            raise
+
+    def steady_state(self, index: int) -> dict[str, Any]:
+        if self._after:
+            return _told(self._block("steady-state after")[index])
+        if not self._before:
+            self._before = list(self._call(self.run.steady_state()))
+        return _told(self._before[index])
+
+    def method_started(self) -> None:
+        self._after = True
+
+    def inject(self, step: int) -> str:
+        return self._call(self.run.inject(step))
+
+    def withdraw(self, step: int) -> str:
+        return self._call(self.run.withdraw(step))
+
+    def recover(self) -> str:
+        return self._call(self.run.recover())
+
+    def expect(self, block: Block, index: int) -> dict[str, Any]:
+        return _told(self._block(block)[index])
+
+    def heal(self) -> str:
+        return self._call(self.run.heal())
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run must not go on; None while it may."""
+        return self.run.aborted
+
+    def stop(self, reason: str) -> None:
+        """Ask the run to end; returns at once."""
+        self._loop.call_soon_threadsafe(self.run.stop, reason)
+
+    def finish(self) -> dict[str, Any]:
+        """Judge and tear down, once."""
+        if self.judgement is None:
+            self.judgement = self._call(self.run.close())
+        return {
+            "outcome": self.judgement.outcome,
+            "reasons": list(self.judgement.reasons),
+            "run": str(self.plan.folder),
+            "judged": [_told(judged) for judged in self.judgement.judged],
+        }
+
+    def shut(self) -> None:
+        """End the run's loop and thread; tears down first where nobody has."""
+        try:
+            self.finish()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def _block(self, block: Block) -> list[Judged]:
+        return list(self._call(_judged(self.run, block)))
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result()
+
+
+async def _make(plan: RunPlan, progress: Progress) -> Run:
+    return Run(plan, progress=progress)
+
+
+async def _judged(run: Run, block: Block) -> Sequence[Judged]:
+    return run.judge_block(block)
+
+
+def _told(judged: Judged) -> dict[str, Any]:
+    verdict = judged.verdict
+    return {
+        "block": judged.block,
+        "probe": judged.check.title,
+        "outcome": verdict.outcome,
+        "figure": verdict.figure,
+        "threshold": verdict.threshold,
+        "samples": verdict.samples,
+        "why": verdict.why,
+    }
+
+
+_current: Bridge | None = None
+
+
+def open_bridge(plan: RunPlan, progress: Progress) -> Bridge:
+    """Make the bridge of the one run of this process."""
+    global _current  # noqa: PLW0603 - as global as the engine that calls us
+    if _current is not None:
+        msg = "this process runs an experiment already; the Chaos Toolkit's engine takes one at a time"
+        raise BrownoutError(msg)
+    _current = Bridge(plan, progress)
+    return _current
+
+
+def close_bridge() -> None:
+    """Tear down whatever is left, and forget it."""
+    global _current
+    if _current is not None:
+        bridge, _current = _current, None
+        bridge.shut()
+
+
+def is_open() -> bool:
+    """Whether a run is there."""
+    return _current is not None
+
+
+def current() -> Bridge:
+    """The run of this process.
+
+    Raises:
+        BrownoutError: there is none: a compiled activity was called without its control.
+    """
+    if _current is None:
+        msg = "no run is open: a compiled experiment needs its control, brownout.toolkit.control"
+        raise BrownoutError(msg)
+    return _current
+
+
+def open_from_configuration(source: str, file: str, configuration: Mapping[str, Any]) -> Bridge:
+    """Open a run from a compiled experiment that plain `chaos run` executes."""
+    from brownout.prepare import prepare_text  # noqa: PLC0415 - only this way in needs it
+    from brownout.report.terminal import make_progress  # noqa: PLC0415 - likewise
+
+    seed = str(configuration.get("brownout_seed") or "")
+    plan = prepare_text(
+        source,
+        file=file,
+        target=str(configuration["brownout_target"]),
+        scale=float(configuration.get("brownout_scale") or 1),
+        seed=int(seed) if seed else None,
+        runs_dir=Path(str(configuration.get("brownout_runs_dir") or "runs")),
+    )
+    return open_bridge(plan, make_progress())

@@ -1,0 +1,79 @@
+"""However a run ends, nothing of ours is left: no process, no port, no fault."""
+
+import json
+import signal
+import socket
+import sqlite3
+
+import psutil
+import pytest
+
+from tests.runs.commandline import EXPERIMENTS, Chaos, Started
+
+pytestmark = pytest.mark.run
+
+
+def mid_fault(chaos: Chaos) -> Started:
+    started = chaos.start("run", str(EXPERIMENTS / "vector_db_partition.yaml"), "--scale", "0.3", "--seed", "7")
+    started.wait_for("partition gateway → vector-db: on")
+    started.remember_family()
+    return started
+
+
+def assert_nothing_listens(ports: set[int]) -> None:
+    assert len(ports) >= 8
+    for port in ports:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} still answers"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_heals_judges_and_leaves_nothing(chaos: Chaos, number: signal.Signals) -> None:
+    started = mid_fault(chaos)
+    ports = started.listening()
+
+    started.process.send_signal(number)
+    code = started.process.wait(10)
+
+    assert code == 4, started.log.read_text()
+    assert started.survivors(within=0) == []
+    assert_nothing_listens(ports)
+    assert "Traceback" not in started.log.read_text()
+    assert number.name in started.log.read_text()
+    with sqlite3.connect(started.run / "evidence.sqlite") as evidence:
+        assert evidence.execute("SELECT count(*) FROM fault WHERE off_at IS NULL").fetchone() == (0,)
+    journal = json.loads((started.run / "journal.json").read_text())
+    assert journal["status"] == "interrupted"
+
+
+def test_after_sigkill_nothing_is_left_within_ten_seconds_without_any_help(chaos: Chaos) -> None:
+    started = mid_fault(chaos)
+    ports = started.listening()
+
+    started.process.kill()
+
+    assert started.survivors(within=10) == []
+    assert_nothing_listens(ports)
+    # What was recorded up to the last second can still be read and judged.
+    code, out, _ = chaos("verify", "--json", str(started.run))
+    assert code == 3, out
+    with sqlite3.connect(started.run / "evidence.sqlite") as evidence:
+        (requests,) = evidence.execute("SELECT count(*) FROM request").fetchone()
+    assert requests > 20
+    # The ledger still holds it; healing it finds nothing left to do and says so.
+    code, out, said = chaos("heal", "--json")
+    assert code == 0, said
+    code, out, _ = chaos("heal")
+    assert code == 0
+
+
+def test_a_killed_supervisor_takes_its_services_with_it(chaos: Chaos) -> None:
+    started = mid_fault(chaos)
+    (supervisor,) = psutil.Process(started.process.pid).children()
+
+    supervisor.kill()
+    code = started.process.wait(30)
+
+    assert code in {1, 2, 3, 4}, started.log.read_text()
+    assert started.survivors(within=5) == []
+    assert "Traceback" not in started.log.read_text()
