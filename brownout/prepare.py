@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from brownout import registry
@@ -10,7 +11,7 @@ from brownout.errors import EnvironmentProblem, InvalidInput
 from brownout.experiment import Experiment
 from brownout.fit import fit, parse_setting
 from brownout.plan import RunPlan
-from brownout.reader import parse_experiment, read_experiment
+from brownout.reader import read_experiment
 from brownout.target import TargetFactory
 
 DEFAULT_TARGET = "embedded"
@@ -18,106 +19,61 @@ MIN_SCALE = 0.01
 MAX_SCALE = 100.0
 
 
-def prepare(
-    path: Path,
-    *,
-    target: str | None = None,
-    scale: float = 1.0,
-    seed: int | None = None,
-    settings: Sequence[str] = (),
-    ports: Sequence[str] = (),
-    runs_dir: Path = Path("runs"),
-    instance: str = "default",
-    heed_aborts: bool = True,
-    command: Sequence[str] = (),
-) -> RunPlan:
-    """Read an experiment, check it against its target, and make its run folder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What may be said of a run beside its experiment; as written, not yet checked."""
 
-    Args:
-        path: the experiment's file.
-        target: overrides what the file says.
-        scale: multiplies every span on the run's clock, and the target's own timers.
-        seed: of load and target; drawn where None.
-        settings: `NAME=VALUE`, over those of the file.
-        ports: `SERVICE=PORT`.
-        runs_dir: where the run folder is made.
-        instance: name of the target's instance; two runs never share one.
-        heed_aborts: whether a breached abort condition ends the run.
-        command: how to run it again, for the report.
+    target: str | None = None
+    """Overrides what the file says."""
+    scale: float = 1.0
+    """Multiplies every span on the run's clock, and the target's own timers."""
+    seed: int | None = None
+    """Of load and target; drawn where None."""
+    settings: Sequence[str] = ()
+    """`NAME=VALUE`, over those of the file."""
+    ports: Sequence[str] = ()
+    """`SERVICE=PORT`."""
+    runs_dir: Path = Path("runs")
+    """Where the run folder is made."""
+    instance: str = "default"
+    """Name of the target's instance; two runs never share one."""
+    heed_aborts: bool = True
+    """Whether a breached abort condition ends the run."""
+    command: Sequence[str] = ()
+    """How to run it again, for the report."""
+
+
+def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
+    """Check an experiment against its target, and make its run folder.
 
     Raises:
         InvalidInput: something that was written is wrong.
         EnvironmentProblem: this machine cannot do it.
     """
-    return _prepare(
-        read_experiment(path),
-        target=target,
-        scale=scale,
-        seed=seed,
-        settings=settings,
-        ports=ports,
-        runs_dir=runs_dir,
-        instance=instance,
-        heed_aborts=heed_aborts,
-        command=command,
-    )
-
-
-def prepare_text(
-    source: str, *, file: str, target: str | None, scale: float, seed: int | None, runs_dir: Path
-) -> RunPlan:
-    """The same for an experiment that travelled inside a compiled one."""
-    return _prepare(
-        parse_experiment(source, file=file),
-        target=target,
-        scale=scale,
-        seed=seed,
-        settings=(),
-        ports=(),
-        runs_dir=runs_dir,
-        instance="default",
-        heed_aborts=True,
-        command=(),
-    )
-
-
-def _prepare(
-    experiment: Experiment,
-    *,
-    target: str | None,
-    scale: float,
-    seed: int | None,
-    settings: Sequence[str],
-    ports: Sequence[str],
-    runs_dir: Path,
-    instance: str,
-    heed_aborts: bool,
-    command: Sequence[str],
-) -> RunPlan:
-    if not MIN_SCALE <= scale <= MAX_SCALE:
+    if not MIN_SCALE <= options.scale <= MAX_SCALE:
         msg = f"--scale must lie between {MIN_SCALE} and {MAX_SCALE:g}"
-        raise InvalidInput(msg, value=scale)
-    name, factory = _target(experiment, target)
+        raise InvalidInput(msg, value=options.scale)
+    name, factory = _target(experiment, options.target)
     topology = factory().topology
     known = factory.settings()
     fitted = dict(fit(experiment, target_name=name, topology=topology, settings=known))
-    for text in settings:
+    for text in options.settings:
         setting, value = parse_setting(text, known)
         fitted[setting] = value
-    fixed = _ports(ports, topology.services)
-    folder = _make_folder(runs_dir, experiment)
+    ports = _ports(options.ports, topology.services)
+    folder = _make_folder(options.runs_dir, experiment)
     return RunPlan(
         id=f"{folder.name}.{secrets.token_hex(3)}",
-        experiment=experiment.scaled(scale),
+        experiment=experiment.scaled(options.scale),
         target=name,
-        seed=secrets.randbelow(2**32) if seed is None else seed,
-        scale=scale,
+        seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
+        scale=options.scale,
         folder=folder,
         settings=fitted,
-        ports=fixed,
-        command=tuple(command),
-        instance=instance,
-        heed_aborts=heed_aborts,
+        ports=ports,
+        command=tuple(options.command),
+        instance=options.instance,
+        heed_aborts=options.heed_aborts,
     )
 
 

@@ -69,11 +69,20 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     if refused := _given(ctx, _THEIRS):
         msg = f"{source} is a Brownout experiment, which does not know {', '.join(refused)}"
         raise click.UsageError(msg, ctx)
+    from brownout.prepare import RunOptions
     from brownout.toolkit.execute import execute
 
+    as_json, no_abort = ours.pop("as_json"), ours.pop("no_abort")
+    run_options = RunOptions(
+        settings=ours.pop("setting"),
+        ports=ours.pop("port"),
+        heed_aborts=not no_abort,
+        command=["chaos", *sys.argv[1:]],
+        **ours,
+    )
     journal = Path(options["journal_path"]) if _given(ctx, frozenset({"journal_path"})) else None
     verbose = bool(ctx.parent and ctx.parent.params.get("verbose"))
-    ctx.exit(execute(Path(source), journal=journal, verbose=verbose, command=sys.argv[1:], **ours))
+    ctx.exit(execute(Path(source), run_options, journal=journal, verbose=verbose, as_json=as_json))
 
 
 def _merged() -> click.Command:

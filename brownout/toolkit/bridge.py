@@ -7,11 +7,11 @@ there.
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from brownout.errors import BrownoutError
+from brownout.errors import BrownoutError, InvalidInput
 from brownout.experiment import Block
 from brownout.judge import Judged, Judgement
 from brownout.plan import RunPlan
@@ -19,6 +19,7 @@ from brownout.report.progress import Progress
 from brownout.run import Run, Stopped
 
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 class Bridge:
@@ -168,16 +169,23 @@ def current() -> Bridge:
 
 def open_from_configuration(source: str, file: str, configuration: Mapping[str, Any]) -> Bridge:
     """Open a run from a compiled experiment that plain `chaos run` executes."""
-    from brownout.prepare import prepare_text  # noqa: PLC0415 - only this way in needs it
+    from brownout.prepare import RunOptions, prepare  # noqa: PLC0415 - only this way in needs it
+    from brownout.reader import parse_experiment  # noqa: PLC0415 - likewise
     from brownout.report.terminal import make_progress  # noqa: PLC0415 - likewise
 
-    seed = str(configuration.get("brownout_seed") or "")
-    plan = prepare_text(
-        source,
-        file=file,
+    options = RunOptions(
         target=str(configuration["brownout_target"]),
-        scale=float(configuration.get("brownout_scale") or 1),
-        seed=int(seed) if seed else None,
+        scale=_number(configuration, "brownout_scale", float) or 1.0,
+        seed=_number(configuration, "brownout_seed", int),
         runs_dir=Path(str(configuration.get("brownout_runs_dir") or "runs")),
     )
-    return open_bridge(plan, make_progress())
+    return open_bridge(prepare(parse_experiment(source, file=file), options), make_progress())
+
+
+def _number(configuration: Mapping[str, Any], key: str, read: Callable[[str], N]) -> N | None:
+    text = str(configuration.get(key) or "")
+    try:
+        return read(text) if text else None
+    except ValueError:
+        msg = f"{key.upper()}: expected a number, got {text[:40]!r}"
+        raise InvalidInput(msg, value=text) from None

@@ -3,7 +3,6 @@
 import json
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from chaostoolkit import encoder
 
 from brownout.cli._told import told
 from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, BrownoutError
-from brownout.prepare import prepare
+from brownout.prepare import RunOptions, prepare
+from brownout.reader import read_experiment
 from brownout.report.summary import headline
 from brownout.report.terminal import make_progress, summary
 from brownout.toolkit.bridge import close_bridge, open_bridge
@@ -21,36 +21,10 @@ from brownout.toolkit.compile import compile_experiment
 from brownout.toolkit.write import write_folder
 
 
-def execute(
-    path: Path,
-    *,
-    journal: Path | None,
-    verbose: bool,
-    command: Sequence[str],
-    target: str | None,
-    scale: float,
-    seed: int | None,
-    setting: Sequence[str],
-    port: Sequence[str],
-    runs_dir: Path,
-    instance: str,
-    no_abort: bool,
-    as_json: bool,
-) -> int:
-    """Run it, write the run folder, print the verdict; returns the exit code."""
+def execute(path: Path, options: RunOptions, *, journal: Path | None, verbose: bool, as_json: bool) -> int:
+    """Run the experiment at `path`, write the run folder, print the verdict; returns the exit code."""
     with told():
-        plan = prepare(
-            path,
-            target=target,
-            scale=scale,
-            seed=seed,
-            settings=setting,
-            ports=port,
-            runs_dir=runs_dir,
-            instance=instance,
-            heed_aborts=not no_abort,
-            command=["chaos", *command],
-        )
+        plan = prepare(read_experiment(path), options)
     if not verbose:
         _hush()
     progress = make_progress(as_json=as_json)
