@@ -1,0 +1,289 @@
+"""`POST /v1/chat/completions`: one answer as a JSON body or as server-sent events."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import aclosing
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from target_stack.answering import Answerer, Begin, BrokenStreamError, Finish, Question, Text
+from target_stack.auth import Authenticator
+from target_stack.clock import Clock
+from target_stack.failures import StackError
+from target_stack.metrics import GatewayMetrics
+from target_stack.policy import Policy, PolicyName
+from target_stack.serving import Serving, headers_of
+from target_stack.sse import DONE, encode
+from target_stack.wire import ChatRequest
+
+__all__ = ["ChatEndpoint", "error_response"]
+
+log = structlog.get_logger()
+
+
+def error_response(error: StackError, headers: dict[str, str] | None = None) -> Response:
+    """Return an error as its HTTP response."""
+    headers = dict(headers or {})
+    if error.retry_after is not None:
+        headers["retry-after"] = error.retry_after
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse({"error": error.body()}, status_code=error.status, headers=headers)
+
+
+class ChatEndpoint:
+    """Reads a request; the response does the work, so that it can watch the client leave."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        answerer: Answerer,
+        policies: dict[PolicyName, Policy],
+        clock: Clock,
+        metrics: GatewayMetrics,
+        *,
+        request_ids: Iterable[str],
+    ) -> None:
+        self._authenticator = authenticator
+        self._answerer = answerer
+        self._policies = policies
+        self._clock = clock
+        self._metrics = metrics
+        self._request_ids = iter(request_ids)
+        self._decoder = msgspec.json.Decoder(ChatRequest)
+
+    async def __call__(self, request: Request) -> Response:
+        arrived_at = self._clock.monotonic()
+        request_id = next(self._request_ids)
+        try:
+            principal = self._authenticator.tenant(request.headers.get("authorization"))
+            chat = self._parse(await request.body())
+        except StackError as error:
+            self._metrics.errors.labels(error.source.value).inc()
+            log.info("refused", request_id=request_id, status=error.status, code=error.code)
+            return error_response(error, {"x-request-id": request_id})
+        question = Question(
+            request_id=request_id,
+            tenant=principal.tenant,
+            policy=self._policies[chat.policy],
+            conversation=tuple(chat.messages),
+            arrived_at=arrived_at,
+            hold=not chat.stream,
+            max_tokens=chat.max_tokens,
+        )
+        include_usage = chat.stream_options is not None and chat.stream_options.include_usage
+        return _LiveResponse(
+            self._answerer, question, self._clock, self._metrics, stream=chat.stream, include_usage=include_usage
+        )
+
+    def _parse(self, body: bytes) -> ChatRequest:
+        try:
+            chat = self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            raise StackError(400, str(error), code="invalid_request", kind="invalid_request_error") from None
+        if not any(message.role == "user" and message.text.strip() for message in chat.messages):
+            message = "messages must hold something that the user said"
+            raise StackError(400, message, code="invalid_request", kind="invalid_request_error")
+        return chat
+
+
+class _LiveResponse(Response):
+    """Answers while it watches the client. When the client leaves, the work for it is cancelled, at the providers too.
+
+    When the server stops instead, an unfinished stream ends in an error event.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        question: Question,
+        clock: Clock,
+        metrics: GatewayMetrics,
+        *,
+        stream: bool,
+        include_usage: bool,
+    ) -> None:
+        super().__init__()
+        self._answerer = answerer
+        self._question = question
+        self._clock = clock
+        self._metrics = metrics
+        self._stream = stream
+        self._include_usage = include_usage
+        self._created = int(clock.unix())
+        self._begun: Serving | None = None
+        self._outcome = "abandoned"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        work = asyncio.create_task(self._respond(send))
+        gone = asyncio.create_task(_disconnect(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if not work.done() and not gone.done():
+                await _cancel(work)
+                await self._stopped(send)
+            raise
+        finally:
+            await _cancel(work, gone)
+            self._log()
+        if not work.cancelled():
+            work.result()
+        elif self._stream and self._begun:
+            self._metrics.stream_failures.labels("client_gone").inc()
+
+    async def _respond(self, send: Send) -> None:
+        try:
+            if self._stream:
+                await self._respond_with_events(send)
+            else:
+                await self._respond_with_body(send)
+        except StackError as error:
+            self._outcome = error.code
+            self._metrics.errors.labels(error.source.value).inc()
+            headers = {"x-request-id": self._question.request_id, "x-policy": self._question.policy.name}
+            await _send_response(send, error_response(error, headers))
+
+    async def _respond_with_body(self, send: Send) -> None:
+        text: list[str] = []
+        async with aclosing(self._answerer.answer(self._question)) as parts:
+            async for part in parts:
+                match part:
+                    case Begin(serving):
+                        self._begun = serving
+                    case Text(piece):
+                        text.append(piece)
+                    case Finish(reason, serving):
+                        await _send_response(send, self._whole("".join(text), reason, serving))
+        self._outcome = "ok"
+
+    def _whole(self, text: str, finish_reason: str, serving: Serving) -> Response:
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
+        body = {
+            **self._envelope("chat.completion", serving),
+            "choices": [choice],
+            "usage": _usage(serving),
+            "serving": serving,
+        }
+        return Response(msgspec.json.encode(body), media_type="application/json", headers=headers_of(serving))
+
+    async def _respond_with_events(self, send: Send) -> None:
+        try:
+            async with aclosing(self._answerer.answer(self._question)) as parts:
+                async for part in parts:
+                    match part:
+                        case Begin(serving):
+                            await self._begin(send, serving)
+                            await self._chunk(send, serving, {"role": "assistant", "content": ""})
+                        case Text(piece):
+                            await self._chunk(send, self._begun, {"content": piece})
+                        case Finish(reason, serving):
+                            await self._finish(send, reason, serving)
+            self._outcome = "ok"
+        except BrokenStreamError as error:
+            self._outcome = error.error.code
+            self._metrics.stream_failures.labels(error.reason).inc()
+            self._metrics.errors.labels(error.error.source.value).inc()
+            await self._end_with_error(send, error.error, error.serving)
+
+    async def _begin(self, send: Send, serving: Serving) -> None:
+        headers = {"content-type": "text/event-stream", "cache-control": "no-cache", **headers_of(serving)}
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        self._begun = serving
+
+    async def _chunk(
+        self,
+        send: Send,
+        serving: Serving | None,
+        delta: dict[str, str],
+        *,
+        finish_reason: str | None = None,
+        extra: dict[str, object] | None = None,
+    ) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        chunk = {**self._envelope("chat.completion.chunk", serving), "choices": [choice], **(extra or {})}
+        await _send_body(send, encode(msgspec.json.encode(chunk)))
+
+    async def _finish(self, send: Send, reason: str, serving: Serving) -> None:
+        """`serving` rides on the last chunk; a client that asked for usage gets it on a chunk without choices."""
+        if self._include_usage:
+            await self._chunk(send, serving, {}, finish_reason=reason)
+            last = {
+                **self._envelope("chat.completion.chunk", serving),
+                "choices": [],
+                "usage": _usage(serving),
+                "serving": serving,
+            }
+            await _send_body(send, encode(msgspec.json.encode(last)))
+        else:
+            await self._chunk(send, serving, {}, finish_reason=reason, extra={"serving": serving})
+        await _send_body(send, encode(DONE), last=True)
+
+    async def _end_with_error(self, send: Send, error: StackError, serving: Serving) -> None:
+        event = {"error": error.body(), "serving": serving}
+        await _send_body(send, encode(msgspec.json.encode(event)) + encode(DONE), last=True)
+
+    async def _stopped(self, send: Send) -> None:
+        self._outcome = "shutting_down"
+        error = StackError(503, "The gateway is shutting down.", code="shutting_down")
+        self._metrics.errors.labels(error.source.value).inc()
+        if self._stream and self._begun is not None:
+            self._metrics.stream_failures.labels("shutdown").inc()
+            await self._end_with_error(send, error, self._begun)
+        else:
+            await _send_response(send, error_response(error, {"x-request-id": self._question.request_id}))
+
+    def _envelope(self, kind: str, serving: Serving | None) -> dict[str, object]:
+        return {
+            "id": f"chatcmpl-{self._question.request_id}",
+            "object": kind,
+            "created": self._created,
+            "model": serving.model if serving else "",
+        }
+
+    def _log(self) -> None:
+        question, begun = self._question, self._begun
+        log.info(
+            "answered" if self._outcome == "ok" else "failed",
+            request_id=question.request_id,
+            tenant=question.tenant,
+            policy=question.policy.name,
+            outcome=self._outcome,
+            rung=begun.degradation_level if begun else None,
+            provider=begun.provider if begun else None,
+            duration_ms=round((self._clock.monotonic() - question.arrived_at) * 1000, 1),
+        )
+
+
+def _usage(serving: Serving) -> dict[str, int]:
+    usage = serving.usage
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    }
+
+
+async def _send_body(send: Send, body: bytes, *, last: bool = False) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": not last})
+
+
+async def _send_response(send: Send, response: Response) -> None:
+    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+    await _send_body(send, bytes(response.body), last=True)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)

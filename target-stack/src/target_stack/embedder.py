@@ -1,0 +1,59 @@
+"""Client of the embedding service."""
+
+from collections.abc import Sequence
+
+import httpx
+import msgspec
+
+from target_stack.dependency import Attempts, Dependency
+from target_stack.failures import DependencyError, FailureKind, source_of_status
+from target_stack.http_peer import HttpPeer
+from target_stack.wire import EmbeddingRequest, EmbeddingResponse, declared_source
+
+__all__ = ["Embedder"]
+
+NAME = "embedding"
+BATCH = 128
+"""Texts in one call while documents are ingested."""
+
+
+class Embedder:
+    """Texts in, unit vectors out."""
+
+    def __init__(self, peer: HttpPeer, dependency: Dependency) -> None:
+        self._peer = peer
+        self._dependency = dependency
+        self._decoder = msgspec.json.Decoder(EmbeddingResponse)
+
+    async def embed(self, text: str, attempts: Attempts) -> list[float]:
+        """Return the vector of one text; raise DependencyError when the service gives none in time."""
+        return (await self._dependency.call(lambda: self._post([text]), attempts))[0]
+
+    async def embed_batches(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return the vectors of many texts, without the query's time limit; raise DependencyError."""
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), BATCH):
+            async with self._dependency.guarded(Attempts()):
+                vectors += await self._post(list(texts[start : start + BATCH]))
+        return vectors
+
+    async def _post(self, texts: list[str]) -> list[list[float]]:
+        body = msgspec.json.encode(EmbeddingRequest(input=texts))
+        try:
+            async with self._peer.client() as client:
+                response = await client.post(
+                    "/v1/embeddings", content=body, headers={"content-type": "application/json"}
+                )
+        except httpx.HTTPError as error:
+            raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
+        if response.status_code != httpx.codes.OK:
+            source = source_of_status(response.status_code, declared=declared_source(response.content))
+            raise DependencyError(NAME, f"status {response.status_code}", kind=FailureKind.STATUS, source=source)
+        try:
+            vectors = [item.embedding for item in self._decoder.decode(response.content).data]
+        except msgspec.MsgspecError as error:
+            raise DependencyError(NAME, "malformed answer", kind=FailureKind.MALFORMED) from error
+        if len(vectors) != len(texts):
+            reason = f"{len(vectors)} vectors for {len(texts)} texts"
+            raise DependencyError(NAME, reason, kind=FailureKind.MALFORMED)
+        return vectors

@@ -1,0 +1,338 @@
+"""The gateway: builds every part from settings and environment, and gives them HTTP routes."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from target_stack.answering import Answerer, CachedAnswer
+from target_stack.auth import Authenticator
+from target_stack.breaker import BreakerConfig, CircuitBreaker, State, Transition
+from target_stack.cache import Cache, JsonCache
+from target_stack.chat import ChatEndpoint, error_response
+from target_stack.clock import Clock, SystemClock
+from target_stack.dependency import Dependency
+from target_stack.documents import Document, parse_documents
+from target_stack.embedder import Embedder
+from target_stack.events import EventRing
+from target_stack.failures import DependencyError, FailureKind, StackError
+from target_stack.http_peer import HttpPeer
+from target_stack.ingestion import Ingestion
+from target_stack.keyword import KeywordIndex
+from target_stack.ladder import ModelClass
+from target_stack.metrics import GatewayMetrics
+from target_stack.policy import policies
+from target_stack.pricing import PriceTable
+from target_stack.providers import Provider, ProviderChain, StreamTimeouts
+from target_stack.readiness import Readiness
+from target_stack.retrieval import HybridSearch, Retriever
+from target_stack.server import run
+from target_stack.settings import DEPENDENCIES, PROVIDERS, ConfigurationError, Settings
+from target_stack.vector_store import VectorStore
+
+__all__ = ["Gateway", "serve"]
+
+
+def serve(settings: Settings, environ: Mapping[str, str], *, host: str, port: int) -> None:
+    """Serve the gateway; raise ConfigurationError when the environment lacks something."""
+    run(Gateway(settings, environ, SystemClock()).app(), host=host, port=port)
+
+
+class Gateway:
+    """All parts of one gateway process."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str], clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.metrics = GatewayMetrics()
+        self.events = EventRing(clock)
+        self._environ = environ
+        self._authenticator = self._read_tokens()
+        self._keyword = KeywordIndex()
+        self._dependencies = {name: self._dependency(name) for name in DEPENDENCIES}
+        self._store = self._vector_store()
+        self._embedding = HttpPeer(self._variable("STACK_EMBEDDING_URL"))
+        self._cache = self._new_cache()
+        self._peers = self._provider_peers()
+        self._renewals = {
+            "vector-db": self._store.renew,
+            "cache": self._cache.renew,
+            "embedding": self._embedding.renew,
+            **{name: peer.renew for name, peer in self._peers.items()},
+        }
+        self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
+        self._readiness = Readiness(
+            {"vector-db": self._prepare, "embedding": self._embedding_ready, "llm": self._provider_ready}
+        )
+        self._ingestion = Ingestion(
+            self._embedder,
+            self._store,
+            self._dependencies["vector-db"],
+            self._keyword,
+            timeout=settings.number("ingest.timeout"),
+        )
+        self._chat = ChatEndpoint(
+            self._authenticator,
+            self._answerer(),
+            policies(settings),
+            clock,
+            self.metrics,
+            request_ids=_request_ids(environ.get("STACK_SEED")),
+        )
+
+    def app(self) -> Starlette:
+        """Return the HTTP application."""
+        return Starlette(
+            routes=[
+                Route("/health/live", self._live),
+                Route("/health/ready", self._ready),
+                Route("/v1/chat/completions", self._chat.__call__, methods=["POST"]),
+                Route("/v1/documents", self._documents, methods=["POST"]),
+                Route("/metrics", self._metrics_page),
+                Route("/events", self._events_page),
+            ],
+            exception_handlers=dict.fromkeys((StackError, HTTPException, Exception), _on_error),
+            lifespan=self._lifespan,
+        )
+
+    # Parts
+
+    def _variable(self, name: str) -> str:
+        value = self._environ.get(name)
+        if not value:
+            msg = f"the gateway needs {name}"
+            raise ConfigurationError(msg)
+        return value
+
+    def _read_tokens(self) -> Authenticator:
+        try:
+            return Authenticator(Path(self._variable("STACK_TOKENS")))
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
+
+    def _dependency(self, name: str) -> Dependency:
+        settings = self.settings
+        config = BreakerConfig(
+            enabled=settings.switch("breaker"),
+            failures=settings.integer(f"{name}.breaker.failures"),
+            error_rate=settings.number(f"{name}.breaker.error-rate"),
+            window=settings.number(f"{name}.breaker.window"),
+            min_calls=settings.integer(f"{name}.breaker.min-calls"),
+            recovery=settings.number(f"{name}.breaker.recovery"),
+            probes=settings.integer(f"{name}.breaker.probes"),
+            unstable_cycles=settings.integer(f"{name}.breaker.unstable-cycles"),
+            unstable_window=settings.number(f"{name}.breaker.unstable-window"),
+            unstable_recovery=settings.number(f"{name}.breaker.unstable-recovery"),
+        )
+
+        def on_transition(transition: Transition) -> None:
+            self._on_transition(name, transition)
+
+        breaker = CircuitBreaker(config, self.clock, on_transition=on_transition)
+        self.events.breaker(name, from_state=None, to_state=State.CLOSED.value, reason="start")
+        self.metrics.watch(name, breaker)
+        timeout = settings.number("llm.timeout" if name in PROVIDERS else f"{name}.timeout")
+        return Dependency(name, breaker, self.metrics, timeout=timeout)
+
+    def _on_transition(self, name: str, transition: Transition) -> None:
+        self.events.breaker(
+            name,
+            from_state=transition.from_state.value,
+            to_state=transition.to_state.value,
+            reason=transition.reason,
+        )
+        self.metrics.transition(name, transition)
+        if transition.to_state is State.OPEN:
+            self._renewals[name]()
+
+    def _vector_store(self) -> VectorStore:
+        url = self._variable("STACK_VECTOR_DB_URL")
+        try:
+            return VectorStore(url, pool_size=self.settings.integer("vector-db.pool"))
+        except ValueError:
+            msg = "STACK_VECTOR_DB_URL is not a postgresql:// URL"
+            raise ConfigurationError(msg) from None
+
+    def _new_cache(self) -> Cache:
+        url = self._variable("STACK_CACHE_URL")
+        try:
+            return Cache(url, self._dependencies["cache"])
+        except ValueError:
+            msg = "STACK_CACHE_URL is not a redis:// or valkey:// URL"
+            raise ConfigurationError(msg) from None
+
+    def _provider_peers(self) -> dict[str, HttpPeer]:
+        timeout = self.settings.number("llm.connect-timeout")
+        peers = {}
+        for entry in self._variable("STACK_PROVIDERS").split(","):
+            name, _, url = entry.strip().partition("=")
+            if name not in PROVIDERS or not url.startswith("http"):
+                msg = f"STACK_PROVIDERS: an entry is not NAME=URL with NAME one of {', '.join(PROVIDERS)}"
+                raise ConfigurationError(msg)
+            peers[name] = HttpPeer(url, connect_timeout=timeout)
+        return peers
+
+    def _answerer(self) -> Answerer:
+        settings = self.settings
+        exact_ttl, kept_ttl = settings.number("exact-cache.ttl"), settings.number("fallback-cache.ttl")
+        documents = JsonCache(
+            "retrieval", list[Document], self._cache, self.clock, self.metrics, ttl=kept_ttl, enabled=self._caching
+        )
+        search = HybridSearch(
+            self._embedder,
+            self._store,
+            self._dependencies["vector-db"],
+            self._keyword,
+            candidates=settings.integer("retrieval.candidates"),
+            top_k=settings.integer("retrieval.top-k"),
+            rrf_k=settings.integer("retrieval.rrf-k"),
+        )
+        return Answerer(
+            Retriever(search, documents),
+            self._chain(),
+            PriceTable.from_settings(settings),
+            self.clock,
+            self.metrics,
+            exact=self._answers("exact", exact_ttl),
+            last=self._answers("answer", kept_ttl),
+            read_exact=settings.switch("exact-cache"),
+            fallbacks=settings.switch("fallbacks"),
+            disclosure=settings.switch("disclosure"),
+        )
+
+    @property
+    def _caching(self) -> bool:
+        return self.settings.switch("cache")
+
+    def _answers(self, kind: str, ttl: float) -> JsonCache[CachedAnswer]:
+        return JsonCache(kind, CachedAnswer, self._cache, self.clock, self.metrics, ttl=ttl, enabled=self._caching)
+
+    def _chain(self) -> ProviderChain:
+        settings = self.settings
+        timeouts = StreamTimeouts(
+            first_token=settings.number("llm.first-token-timeout"),
+            inter_token=settings.number("llm.inter-token-timeout"),
+            total=settings.number("llm.timeout"),
+        )
+        providers = [
+            Provider(
+                self._dependencies[name], peer, self.clock, models=settings.words(f"{name}.model"), timeouts=timeouts
+            )
+            for name, peer in self._peers.items()
+        ]
+        return ProviderChain(
+            providers,
+            models={
+                ModelClass.MAIN: settings.text("main-model"),
+                ModelClass.SMALL: settings.text("small-model"),
+            },
+            max_attempts=settings.integer("llm.max-attempts"),
+            failover=settings.switch("failover"),
+        )
+
+    # Start and stop
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        starting = asyncio.create_task(self._readiness.run())
+        starting.add_done_callback(_raise_bugs)
+        try:
+            yield
+        finally:
+            starting.cancel()
+            await asyncio.wait({starting})
+            await self._cache.aclose()
+            for peer in (self._embedding, *self._peers.values()):
+                await peer.aclose()
+            self._store.renew()
+
+    async def _prepare(self) -> None:
+        await self._store.prepare()
+        self._keyword.put(await self._store.all())
+
+    async def _embedding_ready(self) -> None:
+        await _expect_ready("embedding", self._embedding)
+
+    async def _provider_ready(self) -> None:
+        errors = []
+        for name, peer in self._peers.items():
+            try:
+                await _expect_ready(name, peer)
+            except DependencyError as error:
+                errors.append(error)
+            else:
+                return
+        raise errors[0]
+
+    # Routes
+
+    async def _live(self, _request: Request) -> Response:
+        return JSONResponse({"status": "live"})
+
+    async def _ready(self, _request: Request) -> Response:
+        if waiting := self._readiness.waiting_for:
+            return JSONResponse({"status": "starting", "waiting_for": waiting}, status_code=503)
+        return JSONResponse({"status": "ready"})
+
+    async def _documents(self, request: Request) -> Response:
+        self._authenticator.admin(request.headers.get("authorization"))
+        try:
+            documents = parse_documents(await request.body())
+        except ValueError as error:
+            raise StackError(400, str(error), code="invalid_document", kind="invalid_request_error") from None
+        await self._ingestion.store(documents)
+        return JSONResponse({"stored": len(documents)})
+
+    async def _metrics_page(self, _request: Request) -> Response:
+        return Response(self.metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def _events_page(self, request: Request) -> Response:
+        self._authenticator.admin(request.headers.get("authorization"))
+        after = request.query_params.get("after", "0")
+        if not after.isascii() or not after.isdigit():
+            raise StackError(400, "after must be a number", code="invalid_request", kind="invalid_request_error")
+        body = {"next": self.events.last, "events": self.events.after(int(after))}
+        return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _raise_bugs(task: asyncio.Task[None]) -> None:
+    """Hand an exception that nobody expected to the event loop's handler, which logs it."""
+    if not task.cancelled():
+        task.result()
+
+
+async def _expect_ready(name: str, peer: HttpPeer) -> None:
+    try:
+        async with peer.client() as client:
+            response = await client.get("/health/ready")
+    except httpx.HTTPError as error:
+        raise DependencyError(name, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
+    if response.status_code != httpx.codes.OK:
+        raise DependencyError(name, f"status {response.status_code}", kind=FailureKind.STATUS)
+
+
+def _request_ids(seed: str | None) -> Iterator[str]:
+    source = random.Random(seed) if seed else random.SystemRandom()  # noqa: S311 -- ids are not secrets
+    while True:
+        yield f"{source.getrandbits(64):016x}"
+
+
+async def _on_error(_request: Request, error: Exception) -> Response:
+    match error:
+        case StackError():
+            return error_response(error)
+        case HTTPException():
+            stack_error = StackError(error.status_code, error.detail, code="http_error", kind="invalid_request_error")
+            return error_response(stack_error, dict(error.headers or {}))
+        case _:
+            return error_response(StackError(500, "Internal error.", code="internal_error"))

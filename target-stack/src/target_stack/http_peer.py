@@ -1,0 +1,64 @@
+"""A pooled HTTP client for one dependency, whose connections can be replaced without cutting calls under way."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+__all__ = ["HttpPeer"]
+
+
+class _Generation:
+    def __init__(self, base_url: str, connect_timeout: float | None) -> None:
+        self.client = httpx.AsyncClient(
+            base_url=base_url,
+            # Streams are read as they come off the wire.
+            headers={"accept-encoding": "identity"},
+            # Loading the trust store takes 60 ms, which a plain-text link need not pay.
+            verify=base_url.startswith("https:"),
+            # Every call has its own asyncio.timeout; httpx's would be a second, different limit.
+            timeout=httpx.Timeout(None, connect=connect_timeout),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
+            trust_env=False,
+        )
+        self.users = 0
+        self.retired = False
+
+
+class HttpPeer:
+    """`client()` for the length of one call. `connect_timeout` in seconds."""
+
+    def __init__(self, base_url: str, *, connect_timeout: float | None = None) -> None:
+        self._base_url = base_url
+        self._connect_timeout = connect_timeout
+        self._current: _Generation | None = None
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Yield the client that new calls use."""
+        if self._current is None:
+            self._current = _Generation(self._base_url, self._connect_timeout)
+        generation = self._current
+        generation.users += 1
+        try:
+            yield generation.client
+        finally:
+            generation.users -= 1
+            if generation.retired and not generation.users:
+                await generation.client.aclose()
+
+    def renew(self) -> None:
+        """Let new calls open new connections; the old ones close when the last call on them ends.
+
+        For the moment when the breaker opens: an idle connection over a link that was cut looks alive, and each would
+        cost a half-open probe.
+        """
+        if self._current is not None:
+            self._current.retired = True
+            self._current = None
+
+    async def aclose(self) -> None:
+        """Close all idle connections."""
+        if self._current is not None:
+            await self._current.client.aclose()
+            self._current = None

@@ -1,0 +1,95 @@
+"""BM25 keyword search, in the gateway's memory and per tenant, so that it works while the vector database is away.
+
+Okapi BM25 with Lucene's non-negative idf, k1 = 1.2 and b = 0.75 (Robertson & Zaragoza, "The Probabilistic Relevance
+Framework", 2009). One index per tenant: another tenant's documents are not filtered out, they are not there.
+"""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from target_stack.documents import Document
+
+__all__ = ["KeywordIndex", "tokenize"]
+
+K1 = 1.2
+B = 0.75
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+_STOP = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at be but by can do does for from had has have how i if in into is it its me my no "
+        "not of on or our she should so that the their them then there these they this to us was we were what "
+        "when where which who whom why will with would you your",
+    )
+)
+
+
+def tokenize(text: str) -> list[str]:
+    """Return the words that carry meaning, in lower case, plurals reduced."""
+    return [_singular(word) for word in _WORD.findall(text.lower()) if word not in _STOP]
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+class _TenantIndex:
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+        self.lengths: dict[str, int] = {}
+        self.postings: dict[str, dict[str, int]] = defaultdict(dict)
+        self.total_length = 0
+
+    def put(self, document: Document) -> None:
+        if known := self.documents.get(document.id):
+            self._drop(known)
+        words = Counter(_words_of(document))
+        self.documents[document.id] = document
+        self.lengths[document.id] = words.total()
+        self.total_length += words.total()
+        for word, count in words.items():
+            self.postings[word][document.id] = count
+
+    def _drop(self, document: Document) -> None:
+        for word in set(_words_of(document)):
+            del self.postings[word][document.id]
+        self.total_length -= self.lengths.pop(document.id)
+        del self.documents[document.id]
+
+    def search(self, query: str, limit: int) -> list[Document]:
+        count = len(self.documents)
+        scores: dict[str, float] = defaultdict(float)
+        for word in set(tokenize(query)):
+            found = self.postings.get(word)
+            if not found:
+                continue
+            idf = math.log(1 + (count - len(found) + 0.5) / (len(found) + 0.5))
+            mean = self.total_length / count
+            for id_, times in found.items():
+                scores[id_] += idf * times * (K1 + 1) / (times + K1 * (1 - B + B * self.lengths[id_] / mean))
+        # Ties are broken by id, so that the same question has the same documents in every process.
+        best = sorted(scores, key=lambda id_: (-scores[id_], id_))[:limit]
+        return [self.documents[id_] for id_ in best]
+
+
+def _words_of(document: Document) -> list[str]:
+    return tokenize(f"{document.title} {document.text}")
+
+
+class KeywordIndex:
+    """All tenants' indexes."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, _TenantIndex] = {}
+
+    def put(self, documents: Iterable[Document]) -> None:
+        """Add documents; one that is known (same tenant and id) is replaced."""
+        for document in documents:
+            self._tenants.setdefault(document.tenant, _TenantIndex()).put(document)
+
+    def search(self, tenant: str, query: str, *, limit: int) -> list[Document]:
+        """Return the tenant's `limit` best documents that share a word with the query, best first."""
+        index = self._tenants.get(tenant)
+        return index.search(query, limit) if index else []

@@ -1,0 +1,92 @@
+"""Prometheus metrics of the gateway. Names and labels are a published contract: dashboards and probes read them."""
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from target_stack.breaker import CircuitBreaker, State, Transition
+
+__all__ = ["GatewayMetrics"]
+
+_STATE_VALUE = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
+
+# The `_created` series double the page and nobody reads them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class _BreakerCollector(Collector):
+    """Reads the breakers when the page is asked for, so that no gauge can be out of date."""
+
+    def __init__(self, breakers: Callable[[], dict[str, CircuitBreaker]]) -> None:
+        self._breakers = breakers
+
+    def collect(self) -> Iterable[Metric]:
+        breakers = self._breakers()
+        states = GaugeMetricFamily("circuit_breaker_state", "0 closed, 1 half-open, 2 open.", labels=["dependency"])
+        for name, breaker in breakers.items():
+            states.add_metric([name], _STATE_VALUE[breaker.state])
+        yield states
+        opened = [breaker.state is State.OPEN for breaker in breakers.values()]
+        yield GaugeMetricFamily("circuit_breaker_any_open", "1 while any breaker is open.", value=float(any(opened)))
+        yield GaugeMetricFamily(
+            "circuit_breaker_all_open", "1 while all breakers are open.", value=float(bool(opened) and all(opened))
+        )
+
+
+class GatewayMetrics:
+    """All metrics of one gateway, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self.registry.register(_BreakerCollector(lambda: self._breakers))
+        self.transitions = self._counter(
+            "circuit_breaker_transitions", "Changes of a breaker's state.", "dependency", "from", "to"
+        )
+        self.oscillations = self._counter(
+            "circuit_breaker_oscillations", "Times a breaker opened and closed again.", "dependency"
+        )
+        self.degradation_level = Histogram(
+            "degradation_level", "Rung of each answer.", buckets=(0, 1, 2, 3, 4), registry=self.registry
+        )
+        self.answers = self._counter("answers", "Answers, by rung.", "level")
+        self.fallbacks = self._counter("fallback", "Stand-ins used, by kind.", "kind")
+        self.cache_requests = self._counter("cache_requests", "Look-ups in a cache.", "cache", "result")
+        self.cache_age = Histogram(
+            "cache_age_seconds",
+            "Age of what a cache gave.",
+            buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
+            registry=self.registry,
+        )
+        self.ttft = Histogram(
+            "ttft_seconds",
+            "From a request's arrival to its first token.",
+            buckets=(0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30),
+            registry=self.registry,
+        )
+        self.tokens = self._counter("tokens", "Tokens, as the providers counted them.", "direction")
+        self.cost = self._counter("cost_usd", "Cost of all provider calls, USD.")
+        self.dependency_calls = self._counter(
+            "dependency_calls", "Calls of a dependency; refused ones were not made.", "dependency", "outcome"
+        )
+        self.errors = self._counter("errors", "Requests that ended in an error, by whose fault it was.", "source")
+        self.stream_failures = self._counter("stream_failures", "Streams that ended in an error event.", "reason")
+
+    def _counter(self, name: str, doc: str, *labels: str) -> Counter:
+        return Counter(name, doc, labels, registry=self.registry)
+
+    def watch(self, dependency: str, breaker: CircuitBreaker) -> None:
+        """Show this breaker's state from now on."""
+        self._breakers[dependency] = breaker
+
+    def transition(self, dependency: str, transition: Transition) -> None:
+        """Count a breaker's change of state."""
+        self.transitions.labels(dependency, transition.from_state, transition.to_state).inc()
+        if transition.to_state is State.CLOSED:
+            self.oscillations.labels(dependency).inc()
+
+    def page(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,186 @@
+"""An LLM provider: an OpenAI-compatible API over the extractive model, with a provider's pace."""
+
+import asyncio
+import hashlib
+import math
+import random
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from target_stack.clock import Clock, SystemClock
+from target_stack.extractive import answer
+from target_stack.prompt import documents_in
+from target_stack.server import run
+from target_stack.settings import PROVIDERS, ConfigurationError, Settings
+from target_stack.sse import DONE, encode
+from target_stack.wire import ProviderRequest
+
+__all__ = ["serve"]
+
+SIGMA = 0.25
+"""Spread of the lognormal times to the first token and between tokens."""
+SMALL_MODEL_SENTENCES = 1
+MAIN_MODEL_SENTENCES = 4
+
+_PIECE = re.compile(r"\s*\S+")
+
+
+def serve(settings: Settings, environ: Mapping[str, str], *, host: str, port: int) -> None:
+    """Serve the provider named by STACK_PROVIDER_NAME; raise ConfigurationError when it is not a known one."""
+    name = environ.get("STACK_PROVIDER_NAME", "")
+    if name not in PROVIDERS:
+        msg = f"STACK_PROVIDER_NAME must be one of {', '.join(PROVIDERS)}, not {name!r}"
+        raise ConfigurationError(msg)
+    run(_Service(name, settings, SystemClock(), seed=environ.get("STACK_SEED", "")).app(), host=host, port=port)
+
+
+class _Service:
+    def __init__(self, name: str, settings: Settings, clock: Clock, *, seed: str) -> None:
+        self._name = name
+        self._clock = clock
+        self._seed = seed
+        self._models = settings.words(f"{name}.model")
+        self._small_model = settings.text("small-model")
+        self._ttft = settings.number(f"{name}.ttft")
+        self._tpot = settings.number(f"{name}.tpot")
+        self._decoder = msgspec.json.Decoder(ProviderRequest)
+        self._registry = CollectorRegistry()
+        self._requests = Counter("provider_requests", "Requests.", ["model", "outcome"], registry=self._registry)
+        self._tokens = Counter("provider_tokens", "Tokens sent.", registry=self._registry)
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/health/live", self._health),
+                Route("/health/ready", self._health),
+                Route("/v1/models", self._list_models),
+                Route("/v1/chat/completions", self._chat, methods=["POST"]),
+                Route("/metrics", self._metrics),
+            ]
+        )
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"status": "ready"})
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    async def _list_models(self, _request: Request) -> Response:
+        data = [{"id": model, "object": "model", "created": 0, "owned_by": self._name} for model in self._models]
+        return JSONResponse({"object": "list", "data": data})
+
+    async def _chat(self, request: Request) -> Response:
+        body = await request.body()
+        try:
+            asked = self._decoder.decode(body)
+        except msgspec.MsgspecError as error:
+            return _error(400, str(error), "invalid_request")
+        if asked.model not in self._models:
+            self._requests.labels("unknown", "not_found").inc()
+            return _error(404, f"model {asked.model!r} is not served here", "model_not_found")
+        completion = self._complete(asked, body)
+        if asked.stream:
+            include_usage = asked.stream_options is not None and asked.stream_options.include_usage
+            events = self._events(completion, include_usage=include_usage)
+            return StreamingResponse(events, media_type="text/event-stream")
+        await self._pace(completion)
+        return Response(msgspec.json.encode(completion.whole()), media_type="application/json")
+
+    def _complete(self, asked: ProviderRequest, body: bytes) -> "_Completion":
+        question = next((m.text for m in reversed(asked.messages) if m.role == "user"), "")
+        sentences = SMALL_MODEL_SENTENCES if asked.model == self._small_model else MAIN_MODEL_SENTENCES
+        pieces = _PIECE.findall(answer(question, documents_in(asked.messages), sentences=sentences))
+        limit = asked.max_tokens if asked.max_tokens is not None else len(pieces)
+        # The same request has the same pace, in whatever order requests come.
+        digest = hashlib.sha256(body).hexdigest()
+        return _Completion(
+            id_=f"chatcmpl-{digest[:24]}",
+            model=asked.model,
+            created=int(self._clock.unix()),
+            pieces=pieces[:limit],
+            finish_reason="length" if limit < len(pieces) else "stop",
+            prompt_tokens=sum(len(_PIECE.findall(message.text)) for message in asked.messages),
+            pace=random.Random(f"{self._seed}:{self._name}:{digest}"),  # noqa: S311 -- a simulated delay
+        )
+
+    def _delays(self, completion: "_Completion") -> Iterator[float]:
+        yield self._ttft * math.exp(completion.pace.gauss(0, SIGMA))
+        for _ in completion.pieces[1:]:
+            yield self._tpot * math.exp(completion.pace.gauss(0, SIGMA))
+
+    async def _pace(self, completion: "_Completion") -> None:
+        try:
+            await asyncio.sleep(sum(self._delays(completion)))
+        except asyncio.CancelledError:
+            self._requests.labels(completion.model, "cancelled").inc()
+            raise
+        self._count(completion)
+
+    async def _events(self, completion: "_Completion", *, include_usage: bool) -> AsyncIterator[bytes]:
+        outcome = "cancelled"
+        # Against the clock, not one sleep after another: late wake-ups must not add up.
+        due = self._clock.monotonic()
+        try:
+            for piece, delay in zip(completion.pieces, self._delays(completion), strict=False):
+                due += delay
+                await asyncio.sleep(max(due - self._clock.monotonic(), 0))
+                yield completion.chunk({"content": piece})
+                self._tokens.inc()
+            yield completion.chunk({}, finish_reason=completion.finish_reason)
+            if include_usage:
+                yield completion.usage_chunk()
+            yield encode(DONE)
+            outcome = "ok"
+        finally:
+            self._requests.labels(completion.model, outcome).inc()
+
+    def _count(self, completion: "_Completion") -> None:
+        self._requests.labels(completion.model, "ok").inc()
+        self._tokens.inc(len(completion.pieces))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Completion:
+    """One answer, cut into tokens."""
+
+    id_: str
+    model: str
+    created: int
+    pieces: list[str]
+    finish_reason: str
+    prompt_tokens: int
+    pace: random.Random
+
+    def _envelope(self, kind: str) -> dict[str, object]:
+        return {"id": self.id_, "object": kind, "created": self.created, "model": self.model}
+
+    def _usage(self) -> dict[str, int]:
+        completion = len(self.pieces)
+        total = self.prompt_tokens + completion
+        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": completion, "total_tokens": total}
+
+    def chunk(self, delta: dict[str, str], *, finish_reason: str | None = None) -> bytes:
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
+        return encode(msgspec.json.encode({**self._envelope("chat.completion.chunk"), "choices": choices}))
+
+    def usage_chunk(self) -> bytes:
+        body = {**self._envelope("chat.completion.chunk"), "choices": [], "usage": self._usage()}
+        return encode(msgspec.json.encode(body))
+
+    def whole(self) -> dict[str, object]:
+        message = {"role": "assistant", "content": "".join(self.pieces)}
+        choices = [{"index": 0, "message": message, "finish_reason": self.finish_reason}]
+        return {**self._envelope("chat.completion"), "choices": choices, "usage": self._usage()}
+
+
+def _error(status: int, message: str, code: str) -> Response:
+    body = {"message": message, "type": "invalid_request_error", "code": code, "error_source": "own_system"}
+    return JSONResponse({"error": body}, status_code=status)

@@ -1,0 +1,111 @@
+"""Hybrid retrieval: dense and keyword search fused, and what stands in when a part of it is away."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from target_stack.cache import JsonCache
+from target_stack.dependency import Attempts, Dependency
+from target_stack.documents import Document
+from target_stack.embedder import Embedder
+from target_stack.failures import DependencyError, StackError
+from target_stack.fusion import reciprocal_rank_fusion
+from target_stack.keys import retrieval_key
+from target_stack.keyword import KeywordIndex
+from target_stack.ladder import Ladder, Source
+from target_stack.vector_store import VectorStore
+
+__all__ = ["HybridSearch", "Retrieved", "Retriever"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieved:
+    """Documents, best first; `age` in seconds when they come from a cache."""
+
+    source: Source
+    documents: list[Document]
+    age: float | None = None
+
+
+class HybridSearch:
+    """Dense and BM25 search over one tenant's documents, fused by reciprocal rank."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        store: VectorStore,
+        database: Dependency,
+        keyword: KeywordIndex,
+        *,
+        candidates: int,
+        top_k: int,
+        rrf_k: int,
+    ) -> None:
+        self._embedder = embedder
+        self._store = store
+        self._database = database
+        self._keyword = keyword
+        self._candidates = candidates
+        self._top_k = top_k
+        self._rrf_k = rrf_k
+
+    async def fresh(self, tenant: str, query: str, attempts: Attempts) -> list[Document]:
+        """Return the best documents of both searches; raise DependencyError when the dense one fails."""
+        vector = await self._embedder.embed(query, attempts)
+        dense = await self._database.call(lambda: self._store.search(tenant, vector, limit=self._candidates), attempts)
+        by_keyword = self._keyword.search(tenant, query, limit=self._candidates)
+        # The database's copy wins: it is the newer one when another gateway took the upload.
+        known = {document.id: document for document in (*by_keyword, *dense)}
+        ranking = reciprocal_rank_fusion([[d.id for d in dense], [d.id for d in by_keyword]], k=self._rrf_k)
+        return own(tenant, (known[id_] for id_ in ranking))[: self._top_k]
+
+    def by_keyword(self, tenant: str, query: str) -> list[Document]:
+        """Return the best documents of keyword search alone."""
+        return own(tenant, self._keyword.search(tenant, query, limit=self._top_k))
+
+
+class Retriever:
+    """Fresh retrieval, or what the ladder puts in its place."""
+
+    def __init__(self, search: HybridSearch, cache: JsonCache[list[Document]]) -> None:
+        self._search = search
+        self._cache = cache
+
+    async def retrieve(self, tenant: str, query: str, ladder: Ladder, attempts: Attempts) -> Retrieved:
+        """Return documents for the query; raise StackError (503) when the ladder has nothing to put in their place."""
+        try:
+            documents = await self._search.fresh(tenant, query, attempts)
+        except DependencyError as error:
+            return await self._stand_in(tenant, query, ladder, error, attempts)
+        if documents:
+            self._cache.put(tenant, retrieval_key(query), documents)
+        return Retrieved(source=Source.FRESH, documents=documents)
+
+    async def _stand_in(
+        self, tenant: str, query: str, ladder: Ladder, error: DependencyError, attempts: Attempts
+    ) -> Retrieved:
+        for source in ladder.stand_ins(error.dependency):
+            match source:
+                case Source.CACHED:
+                    cached = await self._cache.get(tenant, retrieval_key(query), attempts)
+                    if cached is not None and ladder.policy.accepts_age(cached.age):
+                        self._cache.used(cached)
+                        return Retrieved(source=source, documents=own(tenant, cached.value), age=cached.age)
+                case Source.KEYWORD:
+                    if documents := self._search.by_keyword(tenant, query):
+                        return Retrieved(source=source, documents=documents)
+                case _:
+                    return Retrieved(source=source, documents=[])
+        raise StackError(
+            503,
+            "Document retrieval is unavailable, and the request's policy or the stack's configuration allows no answer "
+            "without it.",
+            code="retrieval_unavailable",
+        ) from error
+
+
+def own(tenant: str, documents: Iterable[Document]) -> list[Document]:
+    """Return only the tenant's documents.
+
+    Every search filters already; this is the last gate before a prompt, for the day when one of them does not.
+    """
+    return [document for document in documents if document.tenant == tenant]

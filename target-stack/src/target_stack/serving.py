@@ -1,0 +1,115 @@
+"""Visible degradation: what every answer says about how it was made (the `serving` object and the `x-` headers)."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from target_stack.ladder import CACHED_ANSWER_LEVEL, LADDER_TOP, ModelClass, Quality, Source, level_of, quality_of
+from target_stack.policy import PolicyName
+
+__all__ = ["DISCLAIMER", "Serving", "Usage", "disclaimer_for", "headers_of", "undisclosed", "warnings_of"]
+
+DISCLAIMER = "I could not reach your documents, so this is general knowledge and may not match them. "
+"""Put before the answer at level 2."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens of one answer, as its provider counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer was made. `cache_age_s` is in seconds, `attempts` counts calls per dependency."""
+
+    request_id: str
+    model: str
+    provider: str
+    policy: PolicyName
+    degradation_level: int
+    cache_used: bool
+    cache_age_s: float | None
+    retrieval: Source
+    retrieval_quality: Quality
+    warnings: tuple[str, ...]
+    citations: tuple[str, ...] = ()
+    usage: Usage = Usage()
+    cost_usd: float = 0.0
+    attempts: dict[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """The facts from which level, quality and warnings follow. `age` is of the cached part, in seconds."""
+
+    source: Source
+    model: ModelClass
+    documents: int
+    age: float | None = None
+    cached_answer: bool = False
+
+    @property
+    def level(self) -> int:
+        return CACHED_ANSWER_LEVEL if self.cached_answer else level_of(self.source, self.model)
+
+    @property
+    def quality(self) -> Quality:
+        return quality_of(self.source, documents=self.documents)
+
+
+def warnings_of(making: Making) -> tuple[str, ...]:
+    """Return what the reader must know; empty exactly when nothing is degraded and documents were found."""
+    age = f"{making.age:.0f} s old" if making.age is not None else "of unknown age"
+    if making.cached_answer:
+        return (f"No model could be reached; this is an earlier answer to the same question, {age}.",)
+    warnings = []
+    match making.source:
+        case Source.CACHED:
+            warnings.append(f"Document search is unavailable; the documents are from an earlier search, {age}.")
+        case Source.KEYWORD:
+            warnings.append("Semantic search is unavailable; the documents were found by keywords only.")
+        case Source.NONE:
+            warnings.append("No documents could be retrieved; this answer is the model's own knowledge.")
+        case Source.FRESH if not making.documents:
+            warnings.append("No document matches the question.")
+        case Source.FRESH:
+            pass
+    if making.model is ModelClass.SMALL:
+        warnings.append("The main model is unavailable; a smaller model wrote this answer.")
+    return tuple(warnings)
+
+
+def disclaimer_for(making: Making, *, disclosure: bool) -> str:
+    """Return the text that goes before the answer, empty for most."""
+    return DISCLAIMER if disclosure and making.source is Source.NONE and not making.cached_answer else ""
+
+
+def undisclosed(serving: Serving, *, main_model: str) -> Serving:
+    """Return a degraded answer's metadata as a stack with the silent-degradation bug would give it.
+
+    Everything that tells of the degradation claims the healthy path; provider, citations, usage and attempts stay.
+    """
+    if serving.degradation_level == LADDER_TOP:
+        return serving
+    return msgspec.structs.replace(
+        serving,
+        model=main_model,
+        degradation_level=LADDER_TOP,
+        cache_used=False,
+        cache_age_s=None,
+        retrieval=Source.FRESH,
+        retrieval_quality=Quality.HIGH,
+        warnings=(),
+    )
+
+
+def headers_of(serving: Serving) -> dict[str, str]:
+    """Return the headers that stand at the start of a response, before a stream's last chunk can say it."""
+    return {
+        "x-request-id": serving.request_id,
+        "x-degradation-level": str(serving.degradation_level),
+        "x-retrieval-quality": serving.retrieval_quality.value,
+        "x-policy": serving.policy,
+        "x-cache-used": "true" if serving.cache_used else "false",
+    }

@@ -1,0 +1,249 @@
+"""Every number and switch of the stack, by name: one catalogue for all roles.
+
+Standard library only and cheap to import: `target-stack settings --json` must answer at once.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["CATALOGUE", "DEPENDENCIES", "PROVIDERS", "ConfigurationError", "Setting", "Settings", "SettingsError"]
+
+PROVIDERS = ("llm-primary", "llm-secondary")
+DEPENDENCIES = ("vector-db", "cache", "embedding", *PROVIDERS)
+
+IO_TIMEOUT_FLOOR_S = 0.5
+"""Scaling never takes an I/O timeout below this: a network does not get faster because a run is shorter."""
+
+Kind = Literal["switch", "duration", "number", "integer", "share", "text"]
+Value = bool | float | int | str
+
+
+class ConfigurationError(ValueError):
+    """Something that a role is started with is missing or cannot be used; the message says what."""
+
+
+class SettingsError(ConfigurationError):
+    """A setting that does not exist, or a value that it cannot take; the message says which, and what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting. Durations are in seconds, shares between 0 and 1. `floor` bounds scaling from below, in seconds."""
+
+    name: str
+    type: Kind
+    default: Value
+    doc: str
+    scaled: bool = False
+    floor: float = 0.0
+
+    def as_json(self) -> dict[str, Value]:
+        """Return what `target-stack settings --json` prints for it."""
+        return {"name": self.name, "type": self.type, "default": self.default, "doc": self.doc, "scaled": self.scaled}
+
+    def parse(self, value: object) -> Value:
+        """Return `value` as this setting's type; raise SettingsError when it is of another."""
+        match self.type:
+            case "switch" if isinstance(value, bool):
+                return value
+            case "switch" if value in ("on", "off"):
+                return value == "on"
+            case "text" if isinstance(value, str):
+                return value
+            case "integer" if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+                return value
+            case "share" if _is_number(value) and 0 <= float(str(value)) <= 1:
+                return float(str(value))
+            case "duration" | "number" if _is_number(value) and float(str(value)) >= 0:
+                return float(str(value))
+            case _:
+                msg = f"setting {self.name!r}: {value!r} is not {_EXPECTED[self.type]}"
+                raise SettingsError(msg)
+
+
+_EXPECTED: dict[Kind, str] = {
+    "switch": "true, false, on or off",
+    "duration": "a number of seconds, 0 or more",
+    "number": "a number, 0 or more",
+    "integer": "a whole number, 0 or more",
+    "share": "a number from 0 to 1",
+    "text": "text",
+}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _switch(name: str, doc: str) -> Setting:
+    return Setting(name=name, type="switch", default=True, doc=doc)
+
+
+def _io_timeout(name: str, default: float, doc: str) -> Setting:
+    doc = f"{doc} Scaling never takes it below 500 ms."
+    return Setting(name=name, type="duration", default=default, doc=doc, scaled=True, floor=IO_TIMEOUT_FLOOR_S)
+
+
+def _span(name: str, default: float, doc: str) -> Setting:
+    return Setting(name=name, type="duration", default=default, doc=doc, scaled=True)
+
+
+def _breaker(dependency: str, *, failures: int, recovery: float) -> Iterator[Setting]:
+    prefix = f"{dependency}.breaker."
+    yield Setting(
+        name=prefix + "failures", type="integer", default=failures, doc="Consecutive failures that open the breaker."
+    )
+    yield Setting(
+        name=prefix + "error-rate", type="share", default=0.1, doc="Share of failed calls in the window that opens it."
+    )
+    yield _span(prefix + "window", 10.0, "Length of the rolling window for the error rate.")
+    yield Setting(
+        name=prefix + "min-calls", type="integer", default=20, doc="Calls in the window before the error rate counts."
+    )
+    yield _span(prefix + "recovery", recovery, "How long it stays open before it lets probes through.")
+    yield Setting(
+        name=prefix + "probes", type="integer", default=3, doc="Half-open calls, all of which must succeed to close it."
+    )
+    yield Setting(
+        name=prefix + "unstable-cycles",
+        type="integer",
+        default=3,
+        doc="More open/close cycles than this within the unstable window make the dependency unstable.",
+    )
+    yield _span(prefix + "unstable-window", 600.0, "Window in which open/close cycles are counted.")
+    yield _span(prefix + "unstable-recovery", 300.0, "Recovery time of an unstable dependency.")
+
+
+def _provider(name: str) -> Iterator[Setting]:
+    yield Setting(
+        name=f"{name}.model",
+        type="text",
+        default="atlas-large,atlas-mini",
+        doc="Models that the provider serves, comma-separated.",
+    )
+    yield Setting(
+        name=f"{name}.ttft", type="duration", default=0.08, doc="Median time to the first token; sigma 0.25, lognormal."
+    )
+    yield Setting(
+        name=f"{name}.tpot", type="duration", default=0.008, doc="Median time per output token; sigma 0.25, lognormal."
+    )
+
+
+def _all() -> Iterator[Setting]:
+    yield _switch("fallbacks", "The degradation ladder. Off: an answer without fresh retrieval is refused with 503.")
+    yield _switch("failover", "Trying the next provider. Off: only the first provider of the chain is ever called.")
+    yield _switch("breaker", "Circuit breakers. Off: every call goes through and no state changes.")
+    yield _switch("disclosure", "Saying that an answer is degraded. Off: degraded answers claim to be at level 0.")
+    yield _switch("cache", "The cache, for answers and for retrieval results.")
+    yield _switch(
+        "exact-cache",
+        "Answering from the exact cache at level 0. Off: every question reaches a provider; answers are still stored.",
+    )
+    yield Setting(name="main-model", type="text", default="atlas-large", doc="Model of levels 0 to 2.")
+    yield Setting(name="small-model", type="text", default="atlas-mini", doc="Model of level 3.")
+    yield Setting(
+        name="prices",
+        type="text",
+        default="atlas-large=2.00/8.00,atlas-mini=0.15/0.60",
+        doc="USD per million prompt/completion tokens, per model.",
+    )
+    yield Setting(name="retrieval.top-k", type="integer", default=5, doc="Documents put into the prompt.")
+    yield Setting(
+        name="retrieval.candidates",
+        type="integer",
+        default=20,
+        doc="Documents from each search, before they are fused.",
+    )
+    yield Setting(name="retrieval.rrf-k", type="integer", default=60, doc="Constant of reciprocal rank fusion.")
+    yield _io_timeout("vector-db.timeout", 0.5, "One query, with pool checkout and connect.")
+    yield Setting(name="vector-db.pool", type="integer", default=10, doc="Connections to the vector database at most.")
+    yield _io_timeout("embedding.timeout", 1.0, "One query's embedding.")
+    yield _io_timeout("ingest.timeout", 30.0, "Embedding and storing one upload of documents.")
+    yield _io_timeout("cache.timeout", 0.25, "One cache command, with connect.")
+    yield _io_timeout("llm.connect-timeout", 1.0, "Connecting to a provider.")
+    yield _io_timeout("llm.first-token-timeout", 5.0, "From the request to a provider's first token.")
+    yield _io_timeout("llm.inter-token-timeout", 2.0, "Between two tokens of a stream.")
+    yield _io_timeout("llm.timeout", 30.0, "One whole call of a provider.")
+    yield Setting(name="llm.max-attempts", type="integer", default=3, doc="Provider calls for one request, at most.")
+    yield _span("exact-cache.ttl", 3600.0, "How long an answer is served to the same question over the same documents.")
+    yield _span("fallback-cache.ttl", 86400.0, "How long retrieval results and last answers are kept for the ladder.")
+    yield _span("balanced.max-staleness", 3600.0, "Oldest cached documents and answers under the balanced policy.")
+    yield from _breaker("vector-db", failures=5, recovery=30.0)
+    yield from _breaker("cache", failures=5, recovery=30.0)
+    yield from _breaker("embedding", failures=3, recovery=60.0)
+    for name in PROVIDERS:
+        yield from _breaker(name, failures=3, recovery=60.0)
+    for name in PROVIDERS:
+        yield from _provider(name)
+
+
+CATALOGUE: dict[str, Setting] = {setting.name: setting for setting in _all()}
+
+
+class Settings:
+    """The catalogue with one process's overrides and time scale applied. Read by name and type."""
+
+    def __init__(self, overrides: Mapping[str, object] | None = None, *, time_scale: float = 1.0) -> None:
+        """Raise SettingsError for an unknown name, a value of the wrong type or a time scale that is not positive."""
+        if not time_scale > 0:
+            msg = f"the time scale must be positive, not {time_scale}"
+            raise SettingsError(msg)
+        values = {name: setting.default for name, setting in CATALOGUE.items()}
+        for name, value in (overrides or {}).items():
+            if name not in CATALOGUE:
+                near = difflib.get_close_matches(name, CATALOGUE, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else "; `target-stack settings` lists them all"
+                msg = f"unknown setting {name!r}{hint}"
+                raise SettingsError(msg)
+            values[name] = CATALOGUE[name].parse(value)
+        self._values = {name: _scale(CATALOGUE[name], value, time_scale) for name, value in values.items()}
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read STACK_SETTINGS (a JSON object) and STACK_TIME_SCALE; raise SettingsError when either cannot be used."""
+        text = environ.get("STACK_SETTINGS") or "{}"
+        try:
+            overrides = json.loads(text)
+        except json.JSONDecodeError as error:
+            msg = f"STACK_SETTINGS is not JSON: {error}"
+            raise SettingsError(msg) from None
+        if not isinstance(overrides, dict):
+            msg = f"STACK_SETTINGS must be a JSON object of setting names and values, not {type(overrides).__name__}"
+            raise SettingsError(msg)
+        scale = environ.get("STACK_TIME_SCALE") or "1"
+        try:
+            time_scale = float(scale)
+        except ValueError:
+            msg = f"STACK_TIME_SCALE must be a number, not {scale!r}"
+            raise SettingsError(msg) from None
+        return cls(overrides, time_scale=time_scale)
+
+    def switch(self, name: str) -> bool:
+        """Return a switch."""
+        return bool(self._values[name])
+
+    def number(self, name: str) -> float:
+        """Return a duration in seconds, a share or a plain number."""
+        return float(self._values[name])
+
+    def integer(self, name: str) -> int:
+        """Return a whole number."""
+        return int(self._values[name])
+
+    def text(self, name: str) -> str:
+        """Return a text."""
+        return str(self._values[name])
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """Return a comma-separated text as its parts."""
+        return tuple(part.strip() for part in self.text(name).split(",") if part.strip())
+
+
+def _scale(setting: Setting, value: Value, time_scale: float) -> Value:
+    if not setting.scaled or isinstance(value, bool | str):
+        return value
+    # A timeout that was set below the floor stays as it was set.
+    return max(value * time_scale, min(value, setting.floor))
