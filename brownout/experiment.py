@@ -60,7 +60,7 @@ class Check:
     """For people, as it stands in the file: `availability: at-least 99%`."""
     location: Location
     over: Duration = DEFAULT_ABORT_WINDOW
-    """Abort conditions only: length of the rolling window."""
+    """Abort conditions only: length of the rolling window. Never scaled: a system collapses at its own pace."""
     scaled: frozenset[str] = frozenset()
     """Names of the arguments that are `Duration`s."""
 
@@ -119,7 +119,7 @@ class Experiment:
                 name: span(value) if name in one.scaled and isinstance(value, int | float) else value
                 for name, value in one.arguments.items()
             }
-            return replace(one, arguments=arguments, over=span(one.over))
+            return replace(one, arguments=arguments)
 
         return replace(
             self,

@@ -57,5 +57,8 @@ async def _heal(ledger: Ledger, run: RunRow, factory: Callable[[str], TargetFact
         did = await factory(run.target).undo(run.recovery)
     except BrownoutError as problem:
         return Healed(run.id, "broken", faults, [str(problem)])
+    except (OSError, KeyError, ValueError, TypeError) as problem:
+        # One run that cannot be undone must not keep the others from being healed.
+        return Healed(run.id, "broken", faults, [f"{type(problem).__name__}: {problem}"])
     await asyncio.to_thread(ledger.end, run.id)
     return Healed(run.id, "healed", faults, did)

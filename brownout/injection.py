@@ -22,6 +22,8 @@ TTL = 5.0
 RENEW_EVERY = 1.0
 """Seconds between renewals: four may be lost before the fault lapses."""
 HEAL_TRIES = 3
+PROVE_TIMEOUT = 1.0
+"""Seconds that reading a proof may hold up the heal."""
 _HEAL_PAUSE = 0.2
 
 
@@ -221,7 +223,9 @@ class _Broken:
 
     async def _prove(self) -> Proof:
         try:
-            return await self._system.target.prove(self._place, self._breakage, lease=self._lease)
+            # Not for long: a fault is healed in time even where nothing can be read of it.
+            async with asyncio.timeout(PROVE_TIMEOUT):
+                return await self._system.target.prove(self._place, self._breakage, lease=self._lease)
         except (BrownoutError, OSError, TimeoutError) as problem:
             self._system.report(f"{self} could not be proved: {problem}")
             return Proof(works=False, summary=f"What happened at {self._place} could not be read: {problem}")

@@ -178,7 +178,7 @@ def _verdict(check: Check, window: Window | None, probes: Callable[[str], ProbeF
         return inconclusive(check.title, samples=0, why=doubt)
     try:
         return probes(check.probe)(window, **check.arguments)
-    except Exception as error:  # one broken probe must not keep the others from being judged
+    except (Exception, SystemExit) as error:
         return inconclusive(check.title, samples=0, why=f"the probe raised {type(error).__name__}: {error}")
 
 

@@ -10,6 +10,7 @@ from brownout import registry
 from brownout.errors import EnvironmentProblem, InvalidInput
 from brownout.experiment import Experiment
 from brownout.fit import fit, parse_setting
+from brownout.guards import check_guards
 from brownout.plan import RunPlan
 from brownout.reader import read_experiment
 from brownout.target import TargetFactory
@@ -61,6 +62,8 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
         setting, value = parse_setting(text, known)
         fitted[setting] = value
     ports = _ports(options.ports, topology.services)
+    if options.heed_aborts:
+        check_guards(experiment)
     folder = _make_folder(options.runs_dir, experiment)
     return RunPlan(
         id=f"{folder.name}.{secrets.token_hex(3)}",
@@ -87,6 +90,7 @@ def check(path: Path, *, target: str | None = None) -> str:
     experiment = read_experiment(path)
     name, factory = _target(experiment, target)
     fit(experiment, target_name=name, topology=factory().topology, settings=factory.settings())
+    check_guards(experiment)
     return name
 
 
@@ -108,18 +112,26 @@ def _ports(ports: Sequence[str], services: Sequence[str]) -> Mapping[str, int]:
     fixed: dict[str, int] = {}
     for text in ports:
         service, separator, number = text.partition("=")
-        if not separator or not number.isdecimal() or not 1 <= int(number[:6]) <= 65535:
+        if not separator or not number.isdecimal() or len(number) > 5 or not 1 <= int(number) <= 65535:
             msg = f"--port {text!r}: expected SERVICE=PORT with a port between 1 and 65535"
             raise InvalidInput(msg, value=text)
         if service not in services:
             msg = f"--port {text!r}: unknown service {service!r}"
             raise InvalidInput(msg, value=service, allowed=services)
+        if int(number) in fixed.values() or service in fixed:
+            msg = f"--port {text!r}: that service or that port was given before"
+            raise InvalidInput(msg, value=text)
         fixed[service] = int(number)
     return fixed
 
 
 def _make_folder(runs_dir: Path, experiment: Experiment) -> Path:
     stem = Path(experiment.file).stem
+    try:
+        str(runs_dir / stem).encode()
+    except UnicodeEncodeError:
+        msg = f"--runs-dir {str(runs_dir)!r}: not a name in UTF-8"
+        raise InvalidInput(msg, value=repr(str(runs_dir))) from None
     base = time.strftime("%Y-%m-%dT%H-%M-%S", time.localtime()) + "-" + stem
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)

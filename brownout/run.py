@@ -6,37 +6,38 @@ system's own doing (a recorder, an injection, a heal) is kept in `errors`: with 
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterator, Sequence
+from typing import Any
 
 import httpx
 
 from brownout import process, registry
 from brownout.clock import RunClock
 from brownout.errors import BrownoutError
-from brownout.evidence.model import Event, Proof
+from brownout.evidence.model import Event
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
-from brownout.experiment import Block, Step
-from brownout.injection import BrokenSpan, LiveSystem
+from brownout.experiment import Block
+from brownout.halt import Halt
+from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
 from brownout.ledger import Ledger, RunRow
 from brownout.load import Asker, offer
+from brownout.method import Method
 from brownout.plan import RunPlan
 from brownout.recorders import follow_breakers, follow_links, follow_metrics, follow_usage
 from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
 from brownout.target import Target, TargetOptions
+from brownout.units import format_seconds
 from brownout.watch import PATIENCE, live_stats, watch_aborts
 
-T = TypeVar("T")
-
-
-class Stopped(BrownoutError):
-    """The run was stopped: by an abort condition, a person, or a failure of our own."""
+MAX_LATENESS = 0.25
+"""Seconds by which 95 % of the questions may be sent later than they were due; beyond it the load is another load."""
 
 
 class Run:
@@ -48,18 +49,17 @@ class Run:
         self.progress = progress
         self.recording = Recording()
         self.errors: list[str] = []
-        self.aborted: str | None = None
+        self.halt = Halt()
         self.clock = RunClock()
         self.info = run_info(plan, started_at=self.clock.started_at)
         self._target: Target | None = None
-        self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._plays: dict[int, asyncio.Task[None]] = {}
-        self._proofs: dict[int, list[Proof]] = {}
+        self._method: Method | None = None
+        self._ledger: Ledger | None = None
+        self._closing: asyncio.Future[Judgement] | None = None
         self._load: asyncio.Task[None] | None = None
         self._end: float | None = None
         self._stack = contextlib.AsyncExitStack()
-        self._system: LiveSystem | None = None
         self._writer: EvidenceWriter | None = None
 
     # -- bringing up ---------------------------------------------------------------------------------------------
@@ -72,26 +72,31 @@ class Run:
         """
         plan = self.plan
         self._stack.enter_context(hold_target(plan.target, plan.instance, plan.id))
-        self._ledger = self._stack.enter_context(Ledger.open())
+        self._ledger = ledger = self._stack.enter_context(Ledger.open())
         workdir = plan.folder / "logs"
         workdir.mkdir()
         self._target = target = registry.targets().get(plan.target)()
         self.progress.phase("bring up")
-        self._ledger.begin(
-            RunRow(plan.id, process.current(), plan.target, {}, plan.folder.resolve(), started=time.time())
-        )
+        ledger.begin(RunRow(plan.id, process.current(), plan.target, {}, plan.folder.resolve(), started=time.time()))
         options = TargetOptions(
             seed=plan.seed, scale=plan.scale, settings=plan.settings, ports=plan.ports, workdir=workdir
         )
-        await self._or_stop(target.up(options, self.progress.say))
-        self._ledger.recover_with(plan.id, target.recovery())
-        self._start()
+        await self.halt.unless(target.up(options, self.progress.say))
+        ledger.recover_with(plan.id, target.recovery())
+        self._start(target, ledger)
 
-    def _start(self) -> None:
-        assert self._target is not None  # noqa: S101 - the order of `open`
-        target, load = self._target, self.experiment.load
+    def _start(self, target: Target, ledger: Ledger) -> None:
+        load = self.experiment.load
         self.clock = RunClock()
-        self._system = LiveSystem(target, self._ledger, self.plan.id, clock=self.clock, on_error=self._trouble)
+        self._method = Method(
+            self.experiment.method,
+            system=LiveSystem(target, ledger, self.plan.id, clock=self.clock, on_error=self._trouble),
+            recording=self.recording,
+            clock=self.clock,
+            halt=self.halt,
+            note=self.progress.note,
+            trouble=self._trouble,
+        )
         self.info = run_info(self.plan, started_at=self.clock.started_at)
         self._writer = EvidenceWriter(self.plan.evidence, self.info)
         self.recording.sink = self._writer
@@ -112,8 +117,10 @@ class Run:
         probes = registry.probes().get
         if self.experiment.abort and self.plan.heed_aborts:
             self._own(
-                watch_aborts(self.experiment.abort, self.recording, probes=probes, clock=self.clock, abort=self.stop)
+                watch_aborts(self.experiment.abort, self.recording, probes=probes, clock=self.clock, abort=self.stop),
+                vital=True,
             )
+        self._own(target.watch(), vital=True)
         self._own(self._tick())
         self._load = self._own(
             offer(
@@ -124,7 +131,8 @@ class Run:
                 clock=self.clock,
                 rng=random.Random(self.plan.seed),  # noqa: S311 - reproducible, not secret
                 ask=asker.ask,
-            )
+            ),
+            vital=True,
         )
         self._phase("steady state", 0.0, self.experiment.first_fault)
 
@@ -144,53 +152,13 @@ class Run:
 
     async def inject(self, index: int) -> str:
         """Wait for the step's time and enter its fault; says when it was really on."""
-        step = self.experiment.method[index]
-        on: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        task = self._own(self._play(step, on))
-        self._plays[index] = task
-        waited: set[asyncio.Future[Any]] = {task, on}
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if not on.done():
-            on.cancel()
-            raise self._stopped() if self._stop.is_set() else BrownoutError(f"{step.title} could not be injected")
-        return f"on since {on.result():.3f} s of the run"
+        if not self._playing().began:
+            self._phase("method", self.clock.now(), self.experiment.last_heal)
+        return await self._playing().inject(index)
 
     async def withdraw(self, index: int) -> str:
         """Wait until the step's fault is really off; says when that was."""
-        await asyncio.wait({self._plays[index]})
-        span = next((fault for fault in self.recording.faults if fault.index == index), None)
-        if span is None or span.off is None:
-            msg = f"{self.experiment.method[index].title} could not be healed"
-            raise BrownoutError(msg)
-        return f"off since {span.off:.3f} s of the run"
-
-    async def _play(self, step: Step, on: asyncio.Future[float]) -> None:
-        # One task enters and leaves: a fault may hold a task group across its `yield`.
-        assert self._system is not None  # noqa: S101 - only played after `open`
-        spans: dict[str, BrokenSpan] = {}
-        system = self._system.watched(lambda span: spans.update({span.lease: span}))
-        with contextlib.suppress(Stopped):
-            await self._until(step.at)
-            entered = False
-            try:
-                async with registry.faults().get(step.fault)(system, **step.arguments):
-                    entered = True
-                    # From the first moment on which something was broken: a breaker may be quicker than we are.
-                    now = min((span.on for span in spans.values()), default=self.clock.now())
-                    self.recording.fault_on(step.index, step.fault, step.title, now)
-                    self._phase("method", now, self.experiment.last_heal)
-                    self.progress.note(now, f"{step.title}: on")
-                    if not on.cancelled():
-                        on.set_result(now)
-                    with contextlib.suppress(Stopped):
-                        await self._until(step.end)
-            except BrownoutError as error:
-                self._trouble(f"{step.title}: {error}")
-            finally:
-                if entered:
-                    now = max((span.off or 0.0 for span in spans.values()), default=0.0) or self.clock.now()
-                    self.recording.fault_off(step.index, now, _together([one.proof for one in spans.values()]))
-                    self.progress.note(now, f"{step.title}: healed")
+        return await self._playing().withdraw(index)
 
     async def recover(self) -> str:
         """Keep the load on until the end of the run and the last answers are in."""
@@ -198,55 +166,76 @@ class Run:
         await self._until(self.experiment.duration)
         self._end = self.experiment.duration
         if self._load is not None:
-            await self._or_stop(asyncio.shield(asyncio.wait({self._load})))
+            await self.halt.unless(asyncio.wait({self._load}))
         return f"{len(self.recording.requests)} requests recorded"
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
     def stop(self, reason: str) -> None:
         """End the run at once: every wait returns, every fault is healed. The first reason is kept."""
-        if self._stop.is_set():
-            return
-        self.aborted = reason
-        self.recording.add_event(Event(self.clock.now(), "abort", reason))
-        self.progress.note(self.clock.now(), f"ABORTED: {reason}")
-        self._stop.set()
+        if self.halt(reason):
+            self.recording.add_event(Event(self.clock.now(), "abort", reason))
+            self.progress.note(self.clock.now(), f"ABORTED: {reason}")
 
     async def heal(self) -> str:
         """Heal whatever is still broken; returns when it is."""
-        held = [task for task in self._plays.values() if not task.done()]
-        if not held:
-            return "nothing was left to heal"
-        self.stop("the run was ended before its faults were")
-        await asyncio.wait(held)
-        return f"{len(held)} fault(s) healed"
+        if self._method is None:
+            return "nothing was started"
+        if self._method.pending:
+            self.stop("the run was ended before its faults were")
+        healed = await self._method.heal()
+        return f"{healed} fault(s) healed" if healed else "nothing was left to heal"
 
     async def close(self) -> Judgement:
-        """Heal, judge, write the evidence, and end everything that this run started. Never raises a BrownoutError."""
+        """Heal, judge, write the evidence, and end everything that this run started; once. Raises nothing: whatever
+        fails on the way is one of the `errors`, and the verdict is not green."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        return await asyncio.shield(self._closing)
+
+    async def _close(self) -> Judgement:
         if self._end is None:
             self._end = self.clock.now()
-        await self.heal()
+        if self.started:
+            self._check_lateness()
+        with self._guarded("healing"):
+            await self.heal()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._down()
+        self.progress.phase("tear down")
+        with self._guarded("tearing down"):
+            if self._target is not None:
+                await self._target.down()
+        with self._guarded("closing the ledger"):
+            if self._target is not None and self._ledger is not None:
+                self._ledger.end(self.plan.id)
         judgement = self.judgement()
         if self._writer is not None:
             await self._writer.close(judgement)
-            if self._unwritten is not None:
-                # A file that is not complete takes the green away, even where it is the verdict that is missing.
-                judgement = self.judgement()
-        await self._stack.aclose()
+        with self._guarded("closing"):
+            await self._stack.aclose()
+        if len(judgement.errors) != len(self.judgement().errors):
+            # What failed after the verdict was written takes its green away all the same.
+            judgement = self.judgement()
         return judgement
 
-    async def _down(self) -> None:
-        self.progress.phase("tear down")
+    @contextlib.contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        # Whatever is raised here, by a target of a user's own perhaps, must neither skip the rest nor stay unsaid.
         try:
-            if self._target is not None:
-                await self._target.down()
-                self._ledger.end(self.plan.id)
-        except BrownoutError as error:
-            self._trouble(f"tearing down: {error}")
+            yield
+        except Exception as error:
+            self._trouble(f"{what}: {_said(error)}")
+
+    def _check_lateness(self) -> None:
+        """A load generator that cannot keep up makes the system look slow, so its figures are no evidence."""
+        late = sorted(request.sent - request.intended for request in self.recording.requests)
+        if late and (p95 := late[int(len(late) * 0.95)]) > MAX_LATENESS:
+            self._trouble(
+                f"the load was sent late (p95 {format_seconds(p95)}): this machine cannot offer "
+                f"{self.experiment.load.rate:g} requests/s beside the system under test"
+            )
 
     # -- judging -------------------------------------------------------------------------------------------------
 
@@ -256,7 +245,7 @@ class Run:
             self.experiment,
             self.recording,
             probes=registry.probes().get,
-            aborted=self.aborted,
+            aborted=self.halt.reason,
             errors=[*self.errors, *([self._unwritten] if self._unwritten else [])],
             end=self.clock.now() if self._end is None else self._end,
         )
@@ -271,17 +260,26 @@ class Run:
         failure = None if self._writer is None else self._writer.failed
         return None if failure is None else f"the evidence is not complete: {failure}"
 
+    def _playing(self) -> Method:
+        if self._method is None:
+            msg = "the run has not been opened"
+            raise BrownoutError(msg)
+        return self._method
+
     # -- small things --------------------------------------------------------------------------------------------
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _own(self, work: Coroutine[Any, Any, None], *, vital: bool = False) -> asyncio.Task[None]:
+        """Own a task until `close`. Where a vital one fails, the run is stopped: it would go on unguarded."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(functools.partial(self._ended, vital=vital))
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None], *, vital: bool) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._trouble(f"{type(error).__name__}: {error}")
+            self._trouble(_said(error))
+            if vital:
+                self.stop(f"a part of Brownout failed: {_said(error)}")
 
     def _trouble(self, what: str) -> None:
         self.errors.append(what)
@@ -298,33 +296,8 @@ class Run:
             self.progress.tick(live_stats(self.experiment, self.recording, self.clock.now()))
 
     async def _until(self, at: float) -> None:
-        await self._or_stop(self.clock.sleep_until(at))
-
-    async def _or_stop(self, work: Awaitable[T]) -> T:
-        task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise self._stopped()
-        finally:
-            stop.cancel()
-            if not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
-
-    def _stopped(self) -> Stopped:
-        return Stopped(self.aborted or "stopped")
+        await self.halt.unless(self.clock.sleep_until(at))
 
 
-def _together(found: Sequence[Proof | None]) -> Proof | None:
-    """One proof of a fault that broke several places: it works where each of them does. None where one is missing."""
-    proofs = [proof for proof in found if proof is not None]
-    if not proofs or len(proofs) < len(found):
-        return None
-    if len(proofs) == 1:
-        return proofs[0]
-    figures = {f"{index}.{name}": value for index, proof in enumerate(proofs) for name, value in proof.figures.items()}
-    return Proof(all(proof.works for proof in proofs), "; ".join(proof.summary for proof in proofs), figures)
+def _said(error: BaseException) -> str:
+    return str(error) if isinstance(error, BrownoutError) else f"{type(error).__name__}: {error}"

@@ -146,6 +146,14 @@ class Target(Protocol):
 
     async def usage(self) -> ProcessUsage: ...
 
+    async def watch(self) -> None:
+        """Return never, unless cancelled: see that whatever `up` started on *our* side goes on (the fault proxy, a
+        supervisor), as opposed to the system under test.
+
+        Raises:
+            EnvironmentProblem: a part of ours ended; the run's evidence is worth nothing from then on.
+        """
+
     def recovery(self) -> Mapping[str, Any]:
         """What another process needs in order to undo all this after our death: JSON, without secrets."""
 

@@ -11,12 +11,15 @@ import pytest
 
 from brownout import registry
 from brownout.breakage import Blackhole, Breakage, Place
-from brownout.errors import EnvironmentProblem, FaultError
+from brownout.errors import BrownoutError, EnvironmentProblem, FaultError
 from brownout.evidence.model import Proof
 from brownout.evidence.store import read_run
+from brownout.evidence.window import Window
+from brownout.halt import Stopped
 from brownout.judge import Judgement
 from brownout.ledger import Ledger
 from brownout.plan import RunPlan
+from brownout.probe import Verdict, inconclusive
 from brownout.reader import parse_experiment
 from brownout.report.progress import LiveStats
 from brownout.run import Run
@@ -32,11 +35,12 @@ from brownout.target import (
     Source,
     TargetOptions,
 )
+from brownout.units import Share
 
 EXPERIMENT = """
 title: Three seconds
 hypothesis: the run notices what goes wrong with itself
-load: {rate: 100/s}
+load: {rate: 60/s}
 duration: 3s
 steady-state: [{availability: {at-least: 99%}}]
 method:
@@ -81,6 +85,9 @@ class Tiny:
     down_error: Exception | None = None
     proof: Proof = field(default_factory=lambda: Proof(True, "9 bytes were swallowed"))
     on_inject: Callable[[], None] = lambda: None
+    inject_takes: float = 0.0
+    proxy_lives: float = 3600.0
+    answer: bytes = b"data: " + json.dumps({"choices": [{"delta": {"content": "yes"}}]}).encode() + b"\n\n"
     broken: bool = False
     downs: int = 0
     ledger_rows: list[str] = field(default_factory=list)
@@ -108,15 +115,18 @@ class Tiny:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+            return
         if head.startswith(b"GET"):
-            status, body = self.events_status, b'{"events": []}'
+            status, body = self.events_status, b'{"next": 0, "events": []}'
         else:
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
             status = self.answer_status
-            chunk = json.dumps({"choices": [{"delta": {"content": "yes"}}]}).encode()
-            body = b"data: " + chunk + b"\n\ndata: [DONE]\n\n"
+            body = self.answer + b"data: [DONE]\n\n"
         writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
@@ -148,6 +158,7 @@ class Tiny:
             self.ledger_rows += [f"{row.place} {row.kind} {row.state}" for row in ledger.faults(run.id)]
         if self.inject_error is not None:
             raise self.inject_error
+        await asyncio.sleep(self.inject_takes)
         self.broken = True
         self.on_inject()
 
@@ -163,6 +174,11 @@ class Tiny:
 
     async def counters(self) -> Sequence[LinkCounters]:
         return ()
+
+    async def watch(self) -> None:
+        await asyncio.sleep(self.proxy_lives)
+        msg = "the fault proxy was ended by SIGKILL"
+        raise EnvironmentProblem(msg)
 
     async def usage(self) -> ProcessUsage:
         return ProcessUsage(1, 1)
@@ -188,10 +204,11 @@ def play(
                 await run.inject(0)
                 await run.withdraw(0)
                 await run.recover()
-        except (FaultError, EnvironmentProblem):
-            raise
-        except Exception as error:  # noqa: BLE001 - the engine, too, goes on to the rollback whatever an activity raises
+        except BrownoutError as error:
+            # The engine, too, goes on to the rollback whatever an activity raises.
             run.progress.note(0, str(error))
+            if not run.started:
+                raise
         finally:
             judgement = await run.close()
         return judgement, run
@@ -225,25 +242,100 @@ def test_the_ledger_knows_of_a_fault_before_it_is_injected(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        ({"events_status": 500}, "breakers failed 20 times in a row"),
+        ({"events_status": 500}, "breakers never saw anything"),
+        ({"inject_takes": 1.2}, " s late; this machine"),
         ({"inject_error": FaultError("no such link")}, "no such link"),
         ({"heal_error": FaultError("the proxy is gone")}, "could not be healed in 3 tries"),
         ({"proof": Proof(False, "12 bytes got through")}, "12 bytes got through"),
         ({"down_error": EnvironmentProblem("a process would not end")}, "a process would not end"),
+        ({"down_error": RuntimeError("a bug")}, "RuntimeError: a bug"),
     ],
-    ids=["recorder", "inject", "heal", "proof", "tear down"],
+    ids=["recorder", "late fault", "inject", "heal", "proof", "tear down", "a bug in tear down"],
 )
 def test_what_fails_on_our_side_is_never_green(
     trouble: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Long enough for a recorder to give up: 20 looks, 0.2 s apart.
-    text = EXPERIMENT.replace("duration: 3s", "duration: 5s") if "events_status" in trouble else EXPERIMENT
-
-    judgement, run = play(Tiny(**trouble), tmp_path / "run", monkeypatch, text=text)
+    judgement, run = play(Tiny(**trouble), tmp_path / "run", monkeypatch)
 
     assert judgement.outcome == "inconclusive"
     assert any(said in reason for reason in judgement.reasons), judgement.reasons
     assert read_run(run.plan.evidence).info.outcome == "inconclusive"
+
+
+def test_closing_again_gives_the_same_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The engine swallows what a control raises, and whoever comes next must not find a second, green verdict.
+    judgement, run = play(Tiny(down_error=RuntimeError("a bug")), tmp_path / "run", monkeypatch)
+
+    assert asyncio.run(_again(run)) is judgement
+
+
+async def _again(run: Run) -> Judgement:
+    return await run.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b'data: {"choices": []}\n\n'])
+def test_an_answer_that_says_nothing_is_no_answer(
+    answer: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judgement, run = play(Tiny(answer=answer), tmp_path / "run", monkeypatch)
+
+    assert judgement.outcome != "passed"
+    outcomes = [request.outcome for request in run.recording.requests]
+    # Those under way as the run ended were never answered.
+    assert set(outcomes) <= {"cut", "timeout"}
+    assert outcomes.count("cut") > 25
+
+
+def test_the_death_of_our_own_proxy_stops_the_run_and_is_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = Tiny(proxy_lives=1.2)
+
+    judgement, run = play(target, tmp_path / "run", monkeypatch)
+
+    assert judgement.outcome == "aborted"
+    assert any("the fault proxy was ended by SIGKILL" in reason for reason in judgement.reasons)
+    assert run.clock.now() < 3
+    assert target.broken is False
+
+
+def test_an_abort_guard_that_cannot_look_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(window: Window, *, below: Share) -> Verdict:
+        if window.start > 0:
+            msg = "cannot look"
+            raise ZeroDivisionError(msg)
+        return inconclusive("", samples=0, why="")
+
+    real = registry.probes().get
+    known = registry.Registry("probe", {"blind": lambda: blind, "availability": lambda: real("availability")})
+    monkeypatch.setattr(registry, "probes", lambda: known)
+    target = Tiny()
+
+    text = EXPERIMENT.replace("availability: {below: 10%, over: 1s}", "blind: {below: 10%, over: 1s}")
+    judgement, _ = play(target, tmp_path / "run", monkeypatch, text=text)
+
+    assert judgement.outcome == "aborted"
+    assert "cannot look" in judgement.reasons[0]
+    assert target.broken is False
+
+
+def test_nothing_is_injected_into_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Tiny()
+    monkeypatch.setattr(registry, "targets", lambda: registry.Registry("target", {"tiny": lambda: target}))
+    experiment = parse_experiment(EXPERIMENT, file="tiny.yaml")
+
+    async def work() -> Judgement:
+        run = Run(RunPlan("run-1", experiment, "tiny", 1, 1.0, tmp_path), progress=Quiet())
+        await run.open()
+        # Its time has come and gone: there is nothing left to wait for, and it must not be injected all the same.
+        await run.clock.sleep_until(1.1)
+        run.stop("enough")
+        with pytest.raises(Stopped):
+            await run.inject(0)
+        return await run.close()
+
+    assert asyncio.run(work()).outcome == "aborted"
+    assert target.ledger_rows == []
 
 
 def test_a_file_that_cannot_be_written_takes_the_green_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,16 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     )
     journal = Path(options["journal_path"]) if _given(ctx, frozenset({"journal_path"})) else None
     verbose = bool(ctx.parent and ctx.parent.params.get("verbose"))
-    ctx.exit(execute(Path(source), run_options, journal=journal, verbose=verbose, as_json=as_json))
+    ctx.exit(
+        execute(
+            Path(source),
+            run_options,
+            settings=ctx.obj["settings_path"],
+            journal=journal,
+            verbose=verbose,
+            as_json=as_json,
+        )
+    )
 
 
 def _merged() -> click.Command:

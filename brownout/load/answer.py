@@ -6,6 +6,7 @@ discloses nothing is recorded as such, and `disclosed` judges it.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ class AnswerFields:
     error: str | None = None
     error_source: str | None = None
     finished: bool = False
+    closed: bool = False
+    """A finish reason was given."""
     first_token: float | None = None
     last_token: float | None = None
     pieces: int = 0
@@ -37,7 +40,8 @@ class AnswerFields:
     def read_chunk(self, data: bytes, now: float) -> None:
         """One event of a stream, arrived at `now`."""
         if data.strip() == b"[DONE]":
-            self.finished = True
+            # An end mark alone is no answer: something must have been said, or said to be all.
+            self.finished = self.pieces > 0 or self.closed
             return
         body = _json(data)
         if body is None:
@@ -52,7 +56,10 @@ class AnswerFields:
             self.error = self.error or "malformed_event"
             return
         for choice in choices:
-            delta = choice.get("delta") if isinstance(choice, dict) else None
+            if not isinstance(choice, dict):
+                continue
+            self.closed = self.closed or bool(choice.get("finish_reason"))
+            delta = choice.get("delta")
             if isinstance(delta, dict) and delta.get("content"):
                 self.first_token = now if self.first_token is None else self.first_token
                 self.last_token = now
@@ -62,13 +69,17 @@ class AnswerFields:
         """A whole answer that was not streamed, or an error's body."""
         body = _json(data)
         if body is None:
-            self.error = "malformed_body" if self.status is not None and self.status < 400 else f"http_{self.status}"
+            self.error = "malformed_body" if self.status is not None and self.status < 300 else f"http_{self.status}"
             return
-        if "error" in body or (self.status is not None and self.status >= 400):
+        if "error" in body or (self.status is not None and self.status >= 300):
             self.error = f"http_{self.status}"
             self.read_error(body)
             return
         self._read_serving(body)
+        choices = body.get("choices")
+        if not isinstance(choices, list) or not any(isinstance(one, dict) and one.get("message") for one in choices):
+            self.error = "empty_body"
+            return
         self.first_token = self.last_token = now
         self.finished = True
 
@@ -99,7 +110,9 @@ class AnswerFields:
             "completion_tokens": completion,
             "tpot": spread / (tokens - 1) if tokens > 1 and spread > 0 else None,
             "cost": _number(said.get("cost_usd")),
-            "attempts": {str(name)[:80]: count for name, count in (attempts or {}).items() if isinstance(count, int)},
+            "attempts": {
+                str(name)[:80]: count for name, count in (attempts or {}).items() if _whole(count) is not None
+            },
         }
 
 
@@ -120,8 +133,12 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    # 2**53: what JSON's readers agree on, and less than what SQLite holds.
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53 else None
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    whole = _whole(value)
+    return None if whole is None else float(whole)

@@ -97,7 +97,7 @@ class Asker:
                 "POST", "/v1/chat/completions", json=body, headers={"authorization": f"Bearer {caller.token}"}
             ) as response:
                 answer.status = response.status_code
-                if self._load.stream and response.status_code < 400:
+                if self._load.stream and response.status_code < 300:
                     # Closed by hand: leaving a generator to the collector would keep the connection.
                     async with contextlib.aclosing(events(response.aiter_raw())) as stream:
                         await self._follow(stream, answer)
@@ -106,10 +106,10 @@ class Asker:
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             answer.error = type(error).__name__
             return "refused"
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             answer.error = type(error).__name__
             return "error" if answer.status is None else "cut"
-        if answer.error is not None or (answer.status or 0) >= 400:
+        if answer.error is not None or (answer.status or 0) >= 300:
             return "error"
         return "ok" if answer.finished else "cut"
 

@@ -67,6 +67,8 @@ async def offer(
             question = questions[rng.randrange(len(questions))]
             caller = rng.choice(by_tenant[question.tenant])
             await clock.sleep_until(at)
+            # A generator that is behind never waits; abort conditions and leases must have their turn all the same.
+            await asyncio.sleep(0)
             task = asyncio.ensure_future(ask(number, at, question, caller))
             running.add(task)
             task.add_done_callback(finished)

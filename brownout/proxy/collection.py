@@ -174,13 +174,16 @@ class ProxyCollection:
             self._lapsing = asyncio.get_running_loop().create_task(self._heal_lapsed())
 
     async def _heal_lapsed(self) -> None:
-        while lapsed := self._leases.lapsed(now=self._scheduler.now()):
-            try:
-                await self._heal(lapsed[0])
-                log.warning("lease %r lapsed: healed what it held", lapsed[0])
-            except ApiError as exc:
-                log.error("lease %r lapsed, but not all is healed yet: %s", lapsed[0], exc.message)
-        self._arm()
+        try:
+            while lapsed := self._leases.lapsed(now=self._scheduler.now()):
+                try:
+                    await self._heal(lapsed[0])
+                    log.warning("lease %r lapsed: healed what it held", lapsed[0])
+                except ApiError as exc:
+                    log.error("lease %r lapsed, but not all is healed yet: %s", lapsed[0], exc.message)
+        finally:
+            # Whatever went wrong with one lease, the others lapse in their time.
+            self._arm()
 
     async def _start(self, spec: ProxySpec, *, counters: Counters | None = None) -> Proxy:
         proxy = Proxy(

@@ -1,15 +1,19 @@
 """One way to look at something again and again, and to say so when it cannot be looked at."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from brownout.clock import Clock
 from brownout.errors import BrownoutError
 
-GIVE_UP_AFTER = 20
-"""Looks that fail in a row before a recorder is called broken: a service that restarts is away for a while."""
+PATIENCE = 10.0
+"""Seconds without a look that succeeded, after which a recorder is called broken: a service that restarts is away for
+a while. Not scaled: services restart at their own pace."""
+SLACK = 2.0
+"""Seconds, beside three periods, that the last look may be old when a recorder is ended."""
 
 
-class RecorderFailed(Exception):
+class RecorderFailed(BrownoutError):
     """A recorder saw nothing for too long: the evidence has a hole, so the run cannot be green."""
 
 
@@ -17,18 +21,30 @@ async def poll(look: Callable[[], Awaitable[None]], *, every: float, clock: Cloc
     """Look every so many seconds, until cancelled.
 
     Raises:
-        RecorderFailed: `GIVE_UP_AFTER` looks failed in a row.
+        RecorderFailed: no look succeeded for `PATIENCE` seconds; or, on being cancelled, none ever did or the last one
+            is too old.
     """
-    failures = 0
-    at = clock.now()
-    while True:
-        try:
-            await look()
-            failures = 0
-        except (OSError, ValueError, BrownoutError) as error:
-            failures += 1
-            if failures >= GIVE_UP_AFTER:
-                msg = f"the recorder of {name} failed {failures} times in a row: {type(error).__name__}: {error}"
-                raise RecorderFailed(msg) from error
-        at = max(at + every, clock.now())
-        await clock.sleep_until(at)
+    seen: float | None = None
+    last: Exception | None = None
+    at = began = clock.now()
+    try:
+        while True:
+            try:
+                await look()
+                seen = clock.now()
+            except (OSError, ValueError, BrownoutError) as error:
+                last = error
+                since = began if seen is None else seen
+                if clock.now() - since >= PATIENCE:
+                    raise _failed(name, f"saw nothing for {clock.now() - since:.1f} s", last) from error
+            at = max(at + every, clock.now())
+            await clock.sleep_until(at)
+    except asyncio.CancelledError:
+        # Whoever ends a recorder that is blind must hear of it; `last` is what its last look met.
+        if last is not None and (seen is None or clock.now() - seen > 3 * every + SLACK):
+            raise _failed(name, "never saw anything" if seen is None else "was blind at the end", last) from last
+        raise
+
+
+def _failed(name: str, what: str, last: Exception) -> RecorderFailed:
+    return RecorderFailed(f"the recorder of {name} {what}: {type(last).__name__}: {last}")

@@ -1,8 +1,8 @@
 """Breaker transitions, from a service that tells them as events: `GET URL?after=SEQ`.
 
-Answer: `{"events": [{"seq", "at": Unix seconds, "kind": "breaker", "dependency", "from", "to", "reason"}]}`, as the
-reference stack gives it (target-stack/README.md). Polling metrics would miss a breaker that opens and closes between
-two looks; events carry their own time.
+Answer: `{"next": SEQ, "events": [{"seq", "at": Unix seconds, "kind": "breaker", "dependency", "from", "to",
+"reason"}]}`, as the reference stack gives it (target-stack/README.md). Polling metrics would miss a breaker that opens
+and closes between two looks; events carry their own time.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,9 +38,13 @@ async def follow_breakers(
         nonlocal seen
         answer = (await get(client, source, after=seen)).json()
         try:
+            if int(answer["next"]) < seen:
+                # The service began anew, and so did its numbers.
+                seen = 0
+                return
             for event in answer["events"]:
                 seen = max(seen, int(event["seq"]))
-                if event["kind"] == "breaker" and event["to"] in STATES:
+                if event["kind"] == "breaker":
                     add(_transition(event, clock))
         except (KeyError, TypeError) as error:
             msg = f"{source.name} tells no events as it should: {error!r}"
@@ -50,6 +54,9 @@ async def follow_breakers(
 
 
 def _transition(event: Mapping[str, Any], clock: RunClock) -> Transition:
+    if event["to"] not in STATES:
+        msg = f"unknown breaker state {event['to']!r}; known: {', '.join(sorted(STATES))}"
+        raise Unreadable(msg)
     return Transition(
         # What happened before the run, at its very start: only the state that it led to matters.
         at=max(clock.from_unix(float(event["at"])), 0.0),

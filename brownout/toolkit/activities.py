@@ -6,7 +6,7 @@ The names and parameters are part of the compiled format.
 from typing import Any
 
 from brownout.experiment import Block
-from brownout.toolkit.bridge import current
+from brownout.toolkit.bridge import current, is_open
 
 
 def steady_state(index: int) -> dict[str, Any]:
@@ -36,4 +36,4 @@ def expect(block: Block, index: int) -> dict[str, Any]:
 
 def heal() -> str:
     """Heal whatever is still broken. Harmless when nothing is."""
-    return current().heal()
+    return current().heal() if is_open() else "nothing was started"

@@ -6,17 +6,20 @@ there.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from brownout.errors import BrownoutError, InvalidInput
+from brownout.errors import BrownoutError, EnvironmentProblem, InvalidInput
 from brownout.experiment import Block
+from brownout.halt import Stopped
 from brownout.judge import Judged, Judgement
 from brownout.plan import RunPlan
 from brownout.report.progress import Progress
-from brownout.run import Run, Stopped
+from brownout.run import Run
+from brownout.toolkit.signals import OrderlyExit
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
@@ -25,10 +28,14 @@ N = TypeVar("N", int, float)
 class Bridge:
     """The current run, as the compiled experiment's activities see it. Every method waits for the run."""
 
-    def __init__(self, plan: RunPlan, progress: Progress) -> None:
+    def __init__(self, plan: RunPlan, progress: Progress, *, ours: bool = False) -> None:
         self.plan = plan
+        self.progress = progress
         self.judgement: Judgement | None = None
         self.failure: BrownoutError | None = None
+        self.exit = OrderlyExit(self.stop)
+        self._ours = ours
+        self._shut = False
         self._after = False
         self._before: list[Judged] = []
         self._loop = asyncio.new_event_loop()
@@ -45,6 +52,11 @@ class Bridge:
         except BrownoutError as error:
             self.failure = error
             raise
+        except Exception as error:
+            # A bug, of ours or of a target's; the engine would swallow it and go on.
+            msg = f"the {self.plan.target} target failed to come up: {type(error).__name__}: {error}"
+            self.failure = EnvironmentProblem(msg)
+            raise self.failure from error
 
     def steady_state(self, index: int) -> dict[str, Any]:
         if self._after:
@@ -74,14 +86,15 @@ class Bridge:
     @property
     def stopped(self) -> str | None:
         """Why the run must not go on; None while it may."""
-        return self.run.aborted
+        return self.run.halt.reason
 
     def stop(self, reason: str) -> None:
-        """Ask the run to end; returns at once."""
-        self._loop.call_soon_threadsafe(self.run.stop, reason)
+        """Ask the run to end; returns at once. Does nothing once the run is over."""
+        if not self._shut:
+            self._loop.call_soon_threadsafe(self.run.stop, reason)
 
     def finish(self) -> dict[str, Any]:
-        """Judge and tear down, once."""
+        """Judge and tear down, once; what the journal says of it."""
         if self.judgement is None:
             self.judgement = self._call(self.run.close())
         return {
@@ -91,11 +104,25 @@ class Bridge:
             "judged": [_told(judged) for judged in self.judgement.judged],
         }
 
+    def written(self, journal: dict[str, Any]) -> None:
+        """Write the run folder, where nobody else will: plain `chaos run` knows nothing of it."""
+        if self._ours and self.run.started and self.judgement is not None:
+            from brownout.toolkit.write import write_folder  # noqa: PLC0415 - templates load late
+
+            write_folder(self.run, self.judgement, journal)
+
+    @property
+    def ours(self) -> bool:
+        """Whether a compiled experiment opened it, so that nobody else will close it."""
+        return self._ours
+
     def shut(self) -> None:
         """End the run's loop and thread; tears down first where nobody has."""
         try:
             self.finish()
         finally:
+            self._shut = True
+            self.progress.close()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -105,6 +132,13 @@ class Bridge:
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        while not future.done():
+            with contextlib.suppress(TimeoutError):
+                future.result(timeout=0.5)
+            if not self._thread.is_alive() and not future.done():
+                # A plugin that raises SystemExit takes the loop with it; nobody may wait for it for ever.
+                msg = "the run's event loop has ended; what is held heals by its lease, the rest by `chaos heal`"
+                raise BrownoutError(msg)
         return future.result()
 
 
@@ -132,13 +166,13 @@ def _told(judged: Judged) -> dict[str, Any]:
 _current: Bridge | None = None
 
 
-def open_bridge(plan: RunPlan, progress: Progress) -> Bridge:
+def open_bridge(plan: RunPlan, progress: Progress, *, ours: bool = False) -> Bridge:
     """Make the bridge of the one run of this process."""
     global _current  # noqa: PLW0603 - as global as the engine that calls us
     if _current is not None:
         msg = "this process runs an experiment already; the Chaos Toolkit's engine takes one at a time"
         raise BrownoutError(msg)
-    _current = Bridge(plan, progress)
+    _current = Bridge(plan, progress, ours=ours)
     return _current
 
 
@@ -148,6 +182,13 @@ def close_bridge() -> None:
     if _current is not None:
         bridge, _current = _current, None
         bridge.shut()
+
+
+def close_if_ours() -> None:
+    """Close the bridge that a compiled experiment opened, and give the signals back."""
+    if _current is not None and _current.ours:
+        _current.exit.release()
+        close_bridge()
 
 
 def is_open() -> bool:
@@ -179,7 +220,7 @@ def open_from_configuration(source: str, file: str, configuration: Mapping[str, 
         seed=_number(configuration, "brownout_seed", int),
         runs_dir=Path(str(configuration.get("brownout_runs_dir") or "runs")),
     )
-    return open_bridge(prepare(parse_experiment(source, file=file), options), make_progress())
+    return open_bridge(prepare(parse_experiment(source, file=file), options), make_progress(), ours=True)
 
 
 def _number(configuration: Mapping[str, Any], key: str, read: Callable[[str], N]) -> N | None:

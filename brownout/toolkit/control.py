@@ -9,7 +9,7 @@ from typing import Any
 from chaoslib.exceptions import InterruptExecution
 
 from brownout.errors import BrownoutError
-from brownout.toolkit import bridge, signals
+from brownout.toolkit import bridge
 from brownout.toolkit.compile import EXTENSION
 
 
@@ -21,7 +21,8 @@ def before_experiment_control(
         if not bridge.is_open():
             source = next(entry for entry in extensions if entry.get("name") == EXTENSION)
             bridge.open_from_configuration(source["experiment"], source["file"], configuration)
-        signals.install(bridge.current().stop)
+        # The engine has installed its own handlers by now; ours must be the last.
+        bridge.current().exit.claim()
         bridge.current().start()
     except BrownoutError as error:
         raise InterruptExecution(str(error)) from error
@@ -61,13 +62,16 @@ def before_activity_control(context: dict[str, Any]) -> None:
 def after_experiment_control(context: dict[str, Any], state: dict[str, Any]) -> None:
     """Judge, tear down, and tell the journal: anything but `passed` is a deviation, so that the engine's exit code,
     too, is not 0."""
+    # Until there is a verdict there is none that is green.
+    state["deviated"] = True
     if not bridge.is_open():
         return
     result = bridge.current().finish()
     state["brownout"] = result
-    state["deviated"] = state["deviated"] or result["outcome"] != "passed"
+    state["deviated"] = result["outcome"] != "passed"
+    bridge.current().written(state)
 
 
 def cleanup_control() -> None:
-    """Give the signals back."""
-    signals.restore()
+    """Close what was opened here; a run of our own `chaos run` is closed there."""
+    bridge.close_if_ours()

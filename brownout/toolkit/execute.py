@@ -2,46 +2,86 @@
 
 import json
 import logging
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from chaoslib.control import load_global_controls
 from chaoslib.experiment import run_experiment
+from chaoslib.settings import load_settings
 from chaostoolkit import encoder
 
 from brownout.cli._told import told
 from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, BrownoutError
+from brownout.plan import RunPlan
 from brownout.prepare import RunOptions, prepare
 from brownout.reader import read_experiment
 from brownout.report.summary import headline
 from brownout.report.terminal import make_progress, summary
-from brownout.toolkit.bridge import close_bridge, open_bridge
+from brownout.toolkit.bridge import Bridge, close_bridge, open_bridge
 from brownout.toolkit.compile import compile_experiment
 from brownout.toolkit.write import write_folder
 
+logger = logging.getLogger("chaostoolkit")
 
-def execute(path: Path, options: RunOptions, *, journal: Path | None, verbose: bool, as_json: bool) -> int:
-    """Run the experiment at `path`, write the run folder, print the verdict; returns the exit code."""
-    with told():
-        plan = prepare(read_experiment(path), options)
-    if not verbose:
-        _hush()
-    progress = make_progress(as_json=as_json)
-    bridge = open_bridge(plan, progress)
+
+def execute(
+    path: Path, options: RunOptions, *, settings: str, journal: Path | None, verbose: bool, as_json: bool
+) -> int:
+    """Run the experiment at `path`, write the run folder, print the verdict; returns the exit code.
+
+    Args:
+        path: of the experiment's file.
+        options: what was said of the run.
+        settings: path of the Chaos Toolkit's settings file, whose controls apply.
+        journal: write the journal there too.
+        verbose: leave the engine's log on the terminal.
+        as_json: progress and verdict as JSON.
+    """
     try:
-        record = run_experiment(compile_experiment(plan.experiment), settings=_settings())
+        with told():
+            plan = prepare(read_experiment(path), options)
+        if not verbose:
+            _hush()
+        bridge = open_bridge(plan, make_progress(as_json=as_json))
+    except KeyboardInterrupt:
+        click.echo("Aborted before anything was started", err=True)
+        return EXIT_ABORTED
+    bridge.exit.claim()
+    try:
+        record = _run(plan, settings)
+        # The engine gives SIGTERM back to whoever had it before; there is still a folder to write.
+        bridge.exit.claim()
+        record["brownout"] = bridge.finish()
+        return _close(bridge, record, journal=journal, as_json=as_json)
     finally:
         close_bridge()
-        progress.close()
-    if bridge.failure is not None:
+        bridge.exit.release()
+
+
+def _run(plan: RunPlan, settings_path: str) -> dict[str, Any]:
+    settings = load_settings(settings_path) or {}
+    load_global_controls(settings)
+    # The engine leaves faults in place after an interruption unless told otherwise here: a compiled experiment's own
+    # `runtime` block is read by the command line only, not by the engine.
+    settings.setdefault("runtime", {})["rollbacks"] = {"strategy": "always"}
+    record: dict[str, Any] = run_experiment(compile_experiment(plan.experiment), settings=settings)
+    return record
+
+
+def _close(bridge: Bridge, record: dict[str, Any], *, journal: Path | None, as_json: bool) -> int:
+    judgement = bridge.judgement
+    bridge.progress.close()
+    if bridge.failure is not None or judgement is None:
+        logger.debug("the run failed", exc_info=bridge.failure)
         click.echo(f"Error: {bridge.failure}", err=True)
+        _remove_unused(bridge.plan.folder)
         return EXIT_BAD_INPUT
     if not bridge.run.started:
         click.echo(f"Aborted: {bridge.stopped}, before the load was on", err=True)
         return EXIT_ABORTED
-    judgement = bridge.judgement
-    assert judgement is not None  # noqa: S101 - `close_bridge` judges
     try:
         report = write_folder(bridge.run, judgement, record, also=journal)
     except (OSError, BrownoutError) as error:
@@ -51,18 +91,18 @@ def execute(path: Path, options: RunOptions, *, journal: Path | None, verbose: b
         click.echo(json.dumps(record["brownout"], ensure_ascii=False, default=encoder))
     else:
         said = headline(bridge.run.recording, judgement, duration=judgement.end)
-        summary(judgement, run_folder=plan.folder, report=report, headline=said)
+        summary(judgement, run_folder=bridge.plan.folder, report=report, headline=said)
     return judgement.exit_code
 
 
-def _settings() -> dict[str, Any]:
-    # The engine leaves faults in place after an interruption unless told otherwise here: a compiled experiment's own
-    # `runtime` block is read by the command line only, not by the engine.
-    return {"runtime": {"rollbacks": {"strategy": "always"}}}
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder of a run that never began, unless a service left a log in it that says why."""
+    if not any((folder / "logs").glob("*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _hush() -> None:
     """Keep the engine's log off the terminal; its log file has it all."""
-    for handler in logging.getLogger("chaostoolkit").handlers:
+    for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stderr, sys.stdout):
             handler.setLevel(logging.CRITICAL + 1)

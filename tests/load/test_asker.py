@@ -165,12 +165,50 @@ def test_a_body_that_is_not_what_it_should_be_is_an_error(body: bytes) -> None:
     assert (request.outcome, request.status, request.error) == ("error", 502, "http_502")
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"choices": []}', b'{"choices": [{}]}'])
+def test_a_plain_answer_without_a_message_is_none(body: bytes) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(kind="application/json") + body)
+
+    request = ask(answer, stream=False)
+
+    assert (request.outcome, request.error, request.first_token) == ("error", "empty_body", None)
+
+
+def test_a_redirect_is_no_answer() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head("302 Found", "application/json") + b"{}")
+
+    assert ask(answer).outcome == "error"
+
+
+def test_a_damaged_encoding_is_recorded_as_what_it_is() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 500 X\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\nthis is not gzip")
+
+    request = ask(answer)
+
+    assert (request.status, request.error) == (500, "DecodingError")
+    assert request.outcome in {"cut", "error"}
+
+
+@pytest.mark.parametrize("number", [10**400, 1e400, float("nan"), -(10**30)])
+def test_absurd_numbers_are_as_good_as_none(number: float) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said = {"cost_usd": number, "attempts": {"vector-db": number}, "usage": {"completion_tokens": number}}
+        writer.write(head() + token("x") + event({"choices": [], "serving": said}) + event(b"[DONE]"))
+
+    request = ask(answer)
+
+    assert (request.outcome, request.cost, request.attempts, request.completion_tokens) == ("ok", None, {}, None)
+
+
 @pytest.mark.parametrize("junk", [b"not json", b"[]", b'{"choices": 1}', b'{"choices": [1, null, {"delta": 3}]}'])
 def test_a_junk_event_never_raises(junk: bytes) -> None:
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head() + event(junk) + event(b"[DONE]"))
 
-    assert ask(answer).outcome in {"ok", "error"}
+    assert ask(answer).outcome in {"cut", "error"}
 
 
 def test_metadata_of_the_wrong_types_is_as_good_as_none() -> None:

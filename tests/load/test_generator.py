@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brownout.clock import RunClock
 from brownout.experiment import Load
 from brownout.load import arrivals, offer
 from brownout.target import Caller, Question
@@ -85,6 +86,39 @@ def test_a_slow_answer_does_not_delay_the_next_question() -> None:
 
     assert [intended for intended, _ in asked] == pytest.approx([n / 10 for n in range(1, 11)])
     assert all(sent == pytest.approx(intended) for intended, sent in asked)
+
+
+def test_a_generator_that_is_behind_still_lets_others_have_their_turn() -> None:
+    # 1 ms of computing a question at 2000/s is twice what there is time for.
+    turns: list[float] = []
+    clock = RunClock()
+
+    async def ask(number: int, intended: float, question: Question, caller: Caller) -> None:
+        until = clock.now() + 0.001
+        while clock.now() < until:
+            pass
+
+    async def tick() -> None:
+        while True:
+            turns.append(clock.now())
+            await asyncio.sleep(0.01)
+
+    async def work() -> None:
+        ticking = asyncio.create_task(tick())
+        await offer(
+            Load(rate=Rate(2000)),
+            questions=QUESTIONS,
+            callers=CALLERS,
+            until=1,
+            clock=clock,
+            rng=random.Random(0),
+            ask=ask,
+        )
+        ticking.cancel()
+
+    run(work())
+
+    assert max(b - a for a, b in pairwise(turns)) < 0.5
 
 
 def test_every_question_is_asked_by_a_caller_of_its_tenant() -> None:

@@ -11,7 +11,7 @@ import pytest
 from brownout.clock import RunClock
 from brownout.evidence.model import Sample, Transition
 from brownout.recorders import follow_breakers, follow_metrics
-from brownout.recorders._polling import GIVE_UP_AFTER, RecorderFailed
+from brownout.recorders._polling import RecorderFailed
 from brownout.target import Source
 
 METRICS = """\
@@ -25,6 +25,21 @@ ttft_seconds_sum 0.9
 # TYPE process_cpu_seconds counter
 process_cpu_seconds_total 1.0
 """
+
+
+class Hurried(RunClock):
+    """A clock on which every wait is over at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    async def sleep_until(self, at: float) -> None:
+        await asyncio.sleep(0)
+        self.time = max(self.time, at)
 
 
 def served(
@@ -110,15 +125,54 @@ def test_metrics_are_recorded_without_buckets_and_the_interpreters_own() -> None
 
 
 @pytest.mark.parametrize(
-    "body", ["{", "[]", '{"events": 3}', '{"events": [{"seq": "x"}]}', '{"events": [3]}', '{"events": [{}]}']
+    "body",
+    [
+        "{",
+        "[]",
+        '{"next": 1, "events": 3}',
+        '{"events": []}',
+        '{"next": 1, "events": [{"seq": "x"}]}',
+        '{"next": 1, "events": [3]}',
+        '{"next": 1, "events": [{}]}',
+        '{"next": 1, "events": [{"seq": 1, "kind": "breaker", "dependency": "a", "to": "half_open", "at": 1}]}',
+    ],
 )
 def test_a_source_that_answers_nonsense_breaks_its_recorder(body: str) -> None:
     async def use(url: str, client: httpx.AsyncClient) -> None:
         source = Source("breaker-events", "gateway", f"{url}/events")
-        with pytest.raises(RecorderFailed, match="gateway's breakers failed 20 times"):
-            await follow_breakers(source, client=client, clock=RunClock(), add=lambda _: None, every=0)
+        with pytest.raises(RecorderFailed, match="gateway's breakers saw nothing for"):
+            await follow_breakers(source, client=client, clock=Hurried(), add=lambda _: None, every=1)
 
     served(lambda path, head: (200, body), use)
+
+
+def test_a_service_that_began_anew_is_read_from_its_first_event() -> None:
+    clock = RunClock()
+    seen: list[Transition] = []
+    done = asyncio.Event()
+    asked = 0
+
+    def event(seq: int, to: str) -> dict[str, Any]:
+        return {"seq": seq, "at": clock.started_at + seq, "kind": "breaker", "dependency": "a", "to": to}
+
+    def respond(path: str, head: str) -> tuple[int, str]:
+        nonlocal asked
+        asked += 1
+        after = int(path.partition("after=")[2])
+        events = [event(1, "closed"), event(2, "open")] if asked == 1 else [event(1, "half-open")]
+        if asked == 4:
+            done.set()
+        return 200, json.dumps({"next": len(events), "events": [one for one in events if one["seq"] > after]})
+
+    async def use(url: str, client: httpx.AsyncClient) -> None:
+        source = Source("breaker-events", "gateway", f"{url}/events")
+        task = asyncio.create_task(follow_breakers(source, client=client, clock=clock, add=seen.append, every=0.01))
+        await asyncio.wait_for(done.wait(), 5)
+        task.cancel()
+
+    served(respond, use)
+
+    assert [transition.new for transition in seen] == ["closed", "open", "half-open"]
 
 
 def test_a_source_that_is_away_for_a_while_is_forgiven() -> None:
@@ -128,16 +182,30 @@ def test_a_source_that_is_away_for_a_while_is_forgiven() -> None:
     def respond(path: str, head: str) -> tuple[int, str]:
         nonlocal answers
         answers += 1
-        if answers > 2 * GIVE_UP_AFTER:
+        if answers == 30:
             done.set()
-        # Away, but never for as long as it takes to give up.
-        return (200 if answers % (GIVE_UP_AFTER - 1) == 0 else 503), METRICS
+        # Away for nine looks of a second each, then there for one.
+        return (200 if answers % 10 == 0 else 503), METRICS
 
     async def use(url: str, client: httpx.AsyncClient) -> None:
         source = Source("prometheus", "gateway", f"{url}/metrics")
-        task = asyncio.create_task(follow_metrics(source, client=client, clock=RunClock(), add=lambda _: None, every=0))
+        task = asyncio.create_task(follow_metrics(source, client=client, clock=Hurried(), add=lambda _: None, every=1))
         await asyncio.wait({task, asyncio.create_task(done.wait())}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
         assert not task.done()
         task.cancel()
 
     served(respond, use)
+
+
+def test_a_recorder_that_is_ended_while_it_is_blind_says_so() -> None:
+    async def use(url: str, client: httpx.AsyncClient) -> None:
+        source = Source("prometheus", "gateway", f"{url}/metrics")
+        task = asyncio.create_task(
+            follow_metrics(source, client=client, clock=RunClock(), add=lambda _: None, every=0.05)
+        )
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(RecorderFailed, match="never saw anything: Unreadable: gateway answered 503"):
+            await task
+
+    served(lambda path, head: (503, ""), use)

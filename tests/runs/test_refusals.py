@@ -25,6 +25,8 @@ SHIPPED = str(EXPERIMENTS / "vector_db_partition.yaml")
         (["--set", "vector-db.timeout=5"], ["vector-db.timeout", "unit"]),
         (["--port", "gateway"], ["SERVICE=PORT"]),
         (["--port", "gateway=0"], ["between 1 and 65535"]),
+        (["--port", "gateway=0000070000"], ["between 1 and 65535"]),
+        (["--port", "gateway=8080", "--port", "cache=8080"], ["given before"]),
         (["--port", "gatway=8080"], ["unknown service 'gatway'", "did you mean 'gateway'?"]),
         (["--runs-dir", "/proc/nowhere"], ["/proc/nowhere", "--runs-dir"]),
         (["--nonsense"], ["--nonsense"]),
@@ -69,6 +71,16 @@ def test_a_place_that_the_target_does_not_have_is_told(chaos: Chaos, edited: Cal
         assert "did you mean 'vector-db'?" in said
 
 
+def test_an_abort_condition_that_could_never_fire_is_refused(chaos: Chaos, edited: Callable[[str, str], Path]) -> None:
+    path = edited("rate: 20/s", "rate: 2/s")
+
+    for command in ("run", "validate"):
+        code, _, said = chaos(command, str(path))
+        assert code == 2
+        assert f"{path}:29:" in said
+        assert "could never fire" in said
+
+
 def test_a_runs_folder_that_is_a_file_is_refused(chaos: Chaos) -> None:
     chaos.folder.mkdir()
     (chaos.folder / "runs").write_text("a file")
@@ -92,6 +104,7 @@ def test_a_port_in_use_is_refused_by_name(chaos: Chaos) -> None:
     assert str(port) in said
     assert "gateway" in said
     assert "Traceback" not in said
+    assert list((chaos.folder / "runs").iterdir()) == []
 
 
 @pytest.mark.run
