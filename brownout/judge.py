@@ -71,7 +71,7 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
         "steady-state before": (0.0, min(first_on, end) - _in_flight(first_on)),
         "during": (first_on, end if last_off is None else last_off) if faults else None,
         "after": None if last_off is None else (last_off, end),
-        "steady-state after": (end - experiment.final_window, end),
+        "steady-state after": (end - experiment.final_window, end) if end >= experiment.duration else None,
     }
     return {
         block: None if stretch is None else recording.window(block, max(stretch[0], 0.0), max(stretch))
@@ -151,7 +151,7 @@ def judge_block(
     elif block == "during":
         doubt = "; ".join(_unproved(experiment, recording))
     elif window is None:
-        doubt = "a fault was never off"
+        doubt = "a fault was never off" if block == "after" else "the run ended before its time"
     return tuple(Judged(block, check, _verdict(check, window, probes, doubt=doubt)) for check in checks[block])
 
 

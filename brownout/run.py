@@ -57,6 +57,7 @@ class Run:
         self._method: Method | None = None
         self._ledger: Ledger | None = None
         self._closing: asyncio.Future[Judgement] | None = None
+        self._asker: Asker | None = None
         self._load: asyncio.Task[None] | None = None
         self._end: float | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -105,7 +106,7 @@ class Run:
         client = httpx.AsyncClient(timeout=2.0, trust_env=False)
         self._stack.push_async_callback(client.aclose)
         door = target.door()
-        asker = Asker(door.url, load, record=self.recording, clock=self.clock)
+        self._asker = asker = Asker(door.url, load, record=self.recording, clock=self.clock)
         self._stack.push_async_exit(asker)
         for source in target.sources():
             if source.kind == "breaker-events":
@@ -172,8 +173,11 @@ class Run:
     # -- stopping ------------------------------------------------------------------------------------------------
 
     def stop(self, reason: str) -> None:
-        """End the run at once: every wait returns, every fault is healed. The first reason is kept."""
-        if self.halt(reason):
+        """End the run at once: every wait returns, every fault is healed. The first reason is kept.
+
+        A run that is over, and only torn down still, is not aborted any more.
+        """
+        if self._closing is None and self.halt(reason):
             self.recording.add_event(Event(self.clock.now(), "abort", reason))
             self.progress.note(self.clock.now(), f"ABORTED: {reason}")
 
@@ -200,10 +204,13 @@ class Run:
             self._check_lateness()
         with self._guarded("healing"):
             await self.heal()
+        if self._asker is not None and self._end < self.experiment.duration:
+            self._asker.abandon()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.progress.phase("tear down")
+        if self._target is not None:
+            self.progress.phase("tear down")
         with self._guarded("tearing down"):
             if self._target is not None:
                 await self._target.down()

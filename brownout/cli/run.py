@@ -3,6 +3,7 @@
 An ordinary Chaos Toolkit experiment is handed to the original command, untouched.
 """
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,22 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
     )
 
 
-@click.option("--target", metavar="NAME", help="Where to run it: embedded, ... (see `chaos doctor`).")
-@click.option("--scale", type=float, default=1.0, help="Multiply every duration, the system's own timers included.")
+@click.option(
+    "--target", metavar="NAME", help="Where to run it (see `chaos doctor`).  [default: the file's, else embedded]"
+)
+@click.option(
+    "--scale",
+    type=float,
+    default=1.0,
+    help="0.01 to 100: multiply every duration, the system's own timers included. Latencies do not shrink with it.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of load and target; drawn if absent.")
 @click.option(
-    "--set", "setting", metavar="NAME=VALUE", multiple=True, help="Set something on the system under test. Repeatable."
+    "--set",
+    "setting",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Set something on the system under test, such as breaker=off. Repeatable.",
 )
 @click.option("--port", metavar="SERVICE=PORT", multiple=True, help="Give a service a fixed port. Repeatable.")
 @click.option(
@@ -42,7 +54,9 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
     show_default=True,
     help="Where run folders are made.",
 )
-@click.option("--instance", default="default", show_default=True, help="Name of the target's instance.")
+@click.option(
+    "--instance", default="default", show_default=True, help="Name of the target's instance: two runs at once need two."
+)
 @click.option(
     "--no-abort",
     is_flag=True,
@@ -98,7 +112,12 @@ def _merged() -> click.Command:
     """Our options beside all of the original's, so that nothing the original takes is lost."""
     command = click.command("run")(_run)
     known = {parameter.name for parameter in command.params}
-    command.params += [parameter for parameter in chaostoolkit_run.params if parameter.name not in known]
+    for parameter in chaostoolkit_run.params:
+        if parameter.name not in known:
+            theirs = copy.copy(parameter)
+            if isinstance(theirs, click.Option) and parameter.name in _THEIRS:
+                theirs.help = f"(Chaos Toolkit experiments only) {theirs.help or ''}".strip()
+            command.params.append(theirs)
     return command
 
 

@@ -1,7 +1,7 @@
 """`chaos verify`: judge a recorded run again, from its evidence alone."""
 
 import json
-from dataclasses import asdict
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ def _differences(run: "RecordedRun", judgement: "Judgement") -> list[str]:
 
 
 def _as_json(run: "RecordedRun", judgement: "Judgement", differences: list[str]) -> dict[str, object]:
-    from brownout.evidence.store import recorded
+    from brownout.evidence.store import as_json, recorded
 
     return {
         "title": run.info.title,
@@ -104,28 +104,24 @@ def _as_json(run: "RecordedRun", judgement: "Judgement", differences: list[str])
         "recorded_outcome": run.info.outcome,
         "same": not differences,
         "differences": differences,
-        "checks": [
-            {"block": row.block, "probe": row.probe, "title": row.title, **asdict(row.verdict)}
-            for row in recorded(judgement.judged)
-        ],
+        "checks": as_json(recorded(judgement.judged)),
     }
 
 
 def _show(run: "RecordedRun", judgement: "Judgement", differences: list[str]) -> None:
-    from rich.console import Console
-
-    from brownout.report.terminal import PIPED, verdict_table
+    from brownout.report.summary import headline
+    from brownout.report.terminal import console_for, summary
     from brownout.report.text import line
 
-    # Titles and reasons are a file's, and never markup.
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = PIPED
+    console = console_for(sys.stdout)
     console.print(line(run.info.title))
-    console.print(verdict_table(judgement, width=console.width))
-    console.print(judgement.outcome.upper())
-    for reason in judgement.reasons:
-        console.print(f"• {line(reason)}", soft_wrap=True)
+    summary(
+        judgement,
+        run_folder=None,
+        report=None,
+        headline=headline(run.recording, judgement, duration=judgement.end),
+        console=console,
+    )
     if not differences:
         console.print("The same verdict as the run's own.")
         return

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -77,6 +77,11 @@ class RecordedRun:
     info: RunInfo
     recording: Recording
     verdicts: tuple[RecordedVerdict, ...]
+
+
+def as_json(rows: Iterable[RecordedVerdict]) -> list[dict[str, object]]:
+    """Verdicts for programs: `block`, `probe`, `title`, and the fields of `Verdict`."""
+    return [{"block": row.block, "probe": row.probe, "title": row.title, **asdict(row.verdict)} for row in rows]
 
 
 def recorded(judged: Iterable[Judged]) -> tuple[RecordedVerdict, ...]:
@@ -275,6 +280,9 @@ _MAPPINGS = ("environment", "settings")
 
 
 def _read_info(run: Mapping[str, Any]) -> RunInfo:
+    if not run:
+        msg = "it says nothing of a run; if it was copied, the file ending in -wal belongs beside it"
+        raise ValueError(msg)
     values = {each.name: run[each.name] for each in fields(RunInfo)}
     values |= {name: tuple(json.loads(values[name])) for name in _LISTS}
     values |= {name: json.loads(values[name]) for name in _MAPPINGS}

@@ -24,12 +24,17 @@ class Record(Protocol):
     def add_request(self, request: Request) -> None: ...
 
 
+YOUNG = 5.0
+"""Seconds: see `Asker.abandon`."""
+
+
 class Asker:
     """An OpenAI-compatible chat client whose every request ends as one `Request` row, however it ends."""
 
     def __init__(self, url: str, load: Load, *, record: Record, clock: Clock) -> None:
         self._load = load
         self._record = record
+        self._young = 0.0
         self._clock = clock
         self._client = httpx.AsyncClient(
             base_url=url,
@@ -47,6 +52,13 @@ class Asker:
     ) -> None:
         await self._client.aclose()
 
+    def abandon(self, *, younger_than: float = YOUNG) -> None:
+        """The run ends early: a question that has waited less than that many seconds says nothing, and is not recorded.
+
+        One that has waited longer is one that nobody answered.
+        """
+        self._young = younger_than
+
     async def ask(self, number: int, intended: float, question: Question, caller: Caller) -> None:
         """Send one question that was due at `intended` and record it. Never raises for what the system did."""
         self._record.request_started(number, intended)
@@ -63,25 +75,26 @@ class Asker:
             answer.error = "unanswered_at_end"
             raise
         finally:
-            self._record.add_request(
-                Request(
-                    id=number,
-                    intended=intended,
-                    sent=sent,
-                    first_token=answer.first_token,
-                    done=self._clock.now(),
-                    outcome=outcome,
-                    status=answer.status,
-                    error=answer.error if outcome != "ok" else None,
-                    error_source=answer.error_source,
-                    question=question.id,
-                    tenant=caller.tenant,
-                    tier=caller.tier,
-                    policy=self._load.policy,
-                    stream=self._load.stream,
-                    **answer.recorded(),
+            if answer.error != "unanswered_at_end" or self._clock.now() - intended >= self._young:
+                self._record.add_request(
+                    Request(
+                        id=number,
+                        intended=intended,
+                        sent=sent,
+                        first_token=answer.first_token,
+                        done=self._clock.now(),
+                        outcome=outcome,
+                        status=answer.status,
+                        error=answer.error if outcome != "ok" else None,
+                        error_source=answer.error_source,
+                        question=question.id,
+                        tenant=caller.tenant,
+                        tier=caller.tier,
+                        policy=self._load.policy,
+                        stream=self._load.stream,
+                        **answer.recorded(),
+                    )
                 )
-            )
 
     async def _exchange(self, question: Question, caller: Caller, answer: AnswerFields) -> Outcome:
         body: dict[str, object] = {

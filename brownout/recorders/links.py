@@ -1,5 +1,6 @@
 """What went over each link, and what the target takes of the machine."""
 
+import os
 from collections.abc import Callable
 
 from brownout.clock import Clock
@@ -45,5 +46,7 @@ async def follow_usage(target: Target, *, clock: Clock, add: Callable[[Sample], 
         now = clock.now()
         add(Sample(now, "host", "processes", (), float(usage.processes)))
         add(Sample(now, "host", "memory_bytes", (), float(usage.memory)))
+        # Above one, somebody waits for a processor, and every latency of the run has that in it.
+        add(Sample(now, "host", "load_per_processor", (), os.getloadavg()[0] / (os.cpu_count() or 1)))
 
     await poll(look, every=every, clock=clock, name="the processes' memory")

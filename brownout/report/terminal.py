@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["JsonProgress", "LiveStats", "PlainProgress", "Progress", "make_progress", "summary", "verdict_table"]
+__all__ = [
+    "JsonProgress",
+    "LiveStats",
+    "PlainProgress",
+    "Progress",
+    "console_for",
+    "make_progress",
+    "summary",
+    "verdict_table",
+]
 
 STYLES = {"passed": "green", "failed": "red", "inconclusive": "yellow", "aborted": "magenta"}
 NARROW = 100
@@ -30,7 +39,7 @@ def make_progress(*, as_json: bool = False) -> Progress:
     """The way of telling that suits where stderr goes."""
     if as_json:
         return JsonProgress(sys.stderr)
-    console = _console(sys.stderr)
+    console = console_for(sys.stderr)
     if console.is_terminal and not console.is_dumb_terminal:
         from brownout.report.live import LiveProgress  # noqa: PLC0415 - only a terminal needs it
 
@@ -79,7 +88,7 @@ def verdict_table(judgement: Judgement, *, width: int = PIPED) -> "Table":
 def summary(
     judgement: Judgement,
     *,
-    run_folder: Path,
+    run_folder: Path | None,
     report: Path | None,
     headline: str = "",
     console: "Console | None" = None,
@@ -91,7 +100,7 @@ def summary(
     from rich.padding import Padding  # noqa: PLC0415 - a run that prints JSON shows none of this
     from rich.text import Text  # noqa: PLC0415 - likewise
 
-    console = console or _console(sys.stdout)
+    console = console or console_for(sys.stdout)
     style = STYLES[judgement.outcome]
     if judgement.judged:
         console.print(verdict_table(judgement, width=console.width))
@@ -111,7 +120,8 @@ def summary(
             console.print(Text(f"  {name:<7} {clean(path)}"), soft_wrap=True)
 
 
-def _console(stream: TextIO | None) -> "Console":
+def console_for(stream: TextIO | None) -> "Console":
+    """A console on which what a file says is never markup; it never raises for its stream."""
     from rich.console import Console  # noqa: PLC0415 - a run that prints JSON needs none
 
     file = Forgiving(stream)

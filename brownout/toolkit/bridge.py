@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from brownout.errors import BrownoutError, EnvironmentProblem, InvalidInput
+from brownout.evidence.store import as_json, recorded
 from brownout.experiment import Block
 from brownout.halt import Stopped
 from brownout.judge import Judged, Judgement
@@ -100,16 +101,22 @@ class Bridge:
         return {
             "outcome": self.judgement.outcome,
             "reasons": list(self.judgement.reasons),
+            "title": self.plan.experiment.title,
             "run": str(self.plan.folder),
-            "judged": [_told(judged) for judged in self.judgement.judged],
+            "seed": self.plan.seed,
+            "scale": self.plan.scale,
+            "checks": [_told(judged) for judged in self.judgement.judged],
         }
 
     def written(self, journal: dict[str, Any]) -> None:
         """Write the run folder, where nobody else will: plain `chaos run` knows nothing of it."""
         if self._ours and self.run.started and self.judgement is not None:
-            from brownout.toolkit.write import write_folder  # noqa: PLC0415 - templates load late
+            from brownout.report.terminal import summary  # noqa: PLC0415 - templates load late
+            from brownout.toolkit.write import write_folder  # noqa: PLC0415 - likewise
 
-            write_folder(self.run, self.judgement, journal)
+            self.progress.close()
+            report = write_folder(self.run, self.judgement, journal)
+            summary(self.judgement, run_folder=self.plan.folder, report=report)
 
     @property
     def ours(self) -> bool:
@@ -151,16 +158,8 @@ async def _judged(run: Run, block: Block) -> Sequence[Judged]:
 
 
 def _told(judged: Judged) -> dict[str, Any]:
-    verdict = judged.verdict
-    return {
-        "block": judged.block,
-        "probe": judged.check.title,
-        "outcome": verdict.outcome,
-        "figure": verdict.figure,
-        "threshold": verdict.threshold,
-        "samples": verdict.samples,
-        "why": verdict.why,
-    }
+    (told,) = as_json(recorded([judged]))
+    return told
 
 
 _current: Bridge | None = None

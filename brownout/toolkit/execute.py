@@ -1,5 +1,6 @@
 """Run a Brownout experiment under the Chaos Toolkit's engine: what `chaos run` does with our own format."""
 
+import contextlib
 import json
 import logging
 import shutil
@@ -76,23 +77,38 @@ def _close(bridge: Bridge, record: dict[str, Any], *, journal: Path | None, as_j
     bridge.progress.close()
     if bridge.failure is not None or judgement is None:
         logger.debug("the run failed", exc_info=bridge.failure)
-        click.echo(f"Error: {bridge.failure}", err=True)
         _remove_unused(bridge.plan.folder)
-        return EXIT_BAD_INPUT
+        return _no_verdict("error", f"Error: {bridge.failure}", EXIT_BAD_INPUT, as_json=as_json)
     if not bridge.run.started:
-        click.echo(f"Aborted: {bridge.stopped}, before the load was on", err=True)
-        return EXIT_ABORTED
+        said = f"Aborted: {bridge.stopped}, before the load was on"
+        return _no_verdict("aborted", said, EXIT_ABORTED, as_json=as_json)
     try:
         report = write_folder(bridge.run, judgement, record, also=journal)
+        if as_json:
+            told = record["brownout"] | {"report": str(report)}
+            sys.stdout.write(json.dumps(told, ensure_ascii=True, default=encoder) + "\n")
+            sys.stdout.flush()
+        else:
+            said = headline(bridge.run.recording, judgement, duration=judgement.end)
+            summary(judgement, run_folder=bridge.plan.folder, report=report, headline=said)
     except (OSError, BrownoutError) as error:
-        click.echo(f"Error: the verdict is {judgement.outcome}, but the run folder is incomplete: {error}", err=True)
+        click.echo(f"Error: the verdict is {judgement.outcome}, but not all was written: {error}", err=True)
+        _give_up_stdout()
         return EXIT_BAD_INPUT
-    if as_json:
-        click.echo(json.dumps(record["brownout"], ensure_ascii=False, default=encoder))
-    else:
-        said = headline(bridge.run.recording, judgement, duration=judgement.end)
-        summary(judgement, run_folder=bridge.plan.folder, report=report, headline=said)
     return judgement.exit_code
+
+
+def _no_verdict(outcome: str, said: str, code: int, *, as_json: bool) -> int:
+    click.echo(said, err=True)
+    if as_json:
+        click.echo(json.dumps({"outcome": outcome, "reasons": [said], "run": None, "checks": []}))
+    return code
+
+
+def _give_up_stdout() -> None:
+    """What is left in its buffer would be tried again, and fail again, as the interpreter ends."""
+    with contextlib.suppress(OSError):
+        sys.stdout.close()
 
 
 def _remove_unused(folder: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_run_that_passed_passes_again_and_says_so(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith("A drill\n")
     assert "opened after 1.4 s" in result.output
-    assert "PASSED" in result.output
+    assert "All 15 checks passed." in result.output
     assert "The same verdict as the run's own." in result.output
 
 

@@ -82,14 +82,12 @@ class Result:
 
     def of(self, block: str, probe: str) -> dict[str, Any]:
         """What was judged there of the probe with that name."""
-        found = [one for one in self.verdict["judged"] if one["block"] == block and one["probe"].startswith(probe)]
+        found = [one for one in self.verdict["checks"] if one["block"] == block and one["probe"] == probe]
         assert len(found) == 1, f"{block}/{probe} in {self.verdict['judged']}"
         return found[0]
 
     def failed(self) -> set[tuple[str, str]]:
-        return {
-            (one["block"], one["probe"].split(":")[0]) for one in self.verdict["judged"] if one["outcome"] == "failed"
-        }
+        return {(one["block"], one["probe"]) for one in self.verdict["checks"] if one["outcome"] == "failed"}
 
 
 class Chaos:

@@ -31,7 +31,7 @@ def test_the_shipped_experiment_passes_and_leaves_a_whole_run_folder(chaos: Chao
     result = chaos.run("vector_db_partition.yaml")
 
     assert (result.code, result.verdict["outcome"]) == (0, "passed"), result.verdict
-    assert {one["outcome"] for one in result.verdict["judged"]} == {"passed"}
+    assert {one["outcome"] for one in result.verdict["checks"]} == {"passed"}
     assert result.of("during", "breaker")["figure"]
     assert result.of("steady-state before", "ttft")["samples"] >= 20
     assert {"journal.json", "evidence.sqlite", "experiment.yaml", "junit.xml", "report.html"} <= {
@@ -46,7 +46,7 @@ def test_the_shipped_experiment_passes_and_leaves_a_whole_run_folder(chaos: Chao
 
     suite = ElementTree.parse(result.run / "junit.xml").getroot()
     # One for each check, and one for the run as a whole.
-    assert len(list(suite.iter("testcase"))) == len(result.verdict["judged"]) + 1
+    assert len(list(suite.iter("testcase"))) == len(result.verdict["checks"]) + 1
     assert not list(suite.iter("failure"))
 
     with sqlite3.connect(result.run / "evidence.sqlite") as evidence:
@@ -87,7 +87,7 @@ def test_without_the_fault_nothing_passes_that_is_said_of_it(chaos: Chaos, edite
     result = chaos.run(edited(METHOD, "method: []\n"))
 
     assert (result.code, result.verdict["outcome"]) == (3, "inconclusive"), result.verdict
-    said_of_the_fault = [one for one in result.verdict["judged"] if one["block"] in {"during", "after"}]
+    said_of_the_fault = [one for one in result.verdict["checks"] if one["block"] in {"during", "after"}]
     assert len(said_of_the_fault) == 7
     assert {one["outcome"] for one in said_of_the_fault} == {"inconclusive"}
     assert faults(result.run) == 0

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -77,6 +77,9 @@ class _Service:
     async def _embeddings(self, request: Request) -> Response:
         try:
             asked = self._decoder.decode(await request.body())
+        except ClientDisconnect:
+            # Nobody is left to answer: a caller that timed out, or a link that was cut.
+            return Response(status_code=499)
         except msgspec.MsgspecError as error:
             body = {"message": str(error), "type": "invalid_request_error", "code": "invalid_request"}
             return JSONResponse({"error": body}, status_code=400)
