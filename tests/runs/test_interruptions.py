@@ -8,13 +8,20 @@ import sqlite3
 import psutil
 import pytest
 
-from tests.runs.commandline import EXPERIMENTS, Chaos, Started
+from tests.runs.commandline import EXPERIMENTS, TRIES, Chaos, Started
 
 pytestmark = pytest.mark.run
 
 
 def mid_fault(chaos: Chaos) -> Started:
-    started = chaos.start("run", str(EXPERIMENTS / "vector_db_partition.yaml"), "--scale", "0.3", "--seed", "7")
+    for attempt in range(TRIES):
+        # A machine that is too busy for a steady state is asked again.
+        started = chaos.start(
+            *("run", str(EXPERIMENTS / "vector_db_partition.yaml"), "--scale", "0.3", "--seed", "7"),
+            folder=chaos.folder / f"attempt-{attempt}",
+        )
+        if started.saw("partition gateway → vector-db: on"):
+            break
     started.wait_for("partition gateway → vector-db: on")
     started.remember_family()
     return started
