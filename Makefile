@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run test quick lint types schema corpus check clean
+.PHONY: help setup run test long quick lint types schema corpus check clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,8 +17,11 @@ setup: .venv/.done  ## make .venv with everything for development
 run: setup  ## the main job: the first experiment, for real
 	$(BIN)/chaos run experiments/vector_db_partition.yaml
 
-test: setup  ## every test, whole runs included
+test: setup  ## the tests, whole runs included
 	$(BIN)/python -m pytest
+
+long: setup  ## the tests that take minutes: every shipped experiment, the harness killed 200 times
+	$(BIN)/python -m pytest -m long
 
 quick: setup  ## the tests that start no whole run
 	$(BIN)/python -m pytest -m 'not run'

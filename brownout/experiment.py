@@ -43,6 +43,8 @@ class Step:
     title: str
     """For people: `partition gateway → vector-db`."""
     location: Location
+    scaled: frozenset[str] = frozenset()
+    """Names of the arguments that are `Duration`s."""
 
     @property
     def end(self) -> Duration:
@@ -114,17 +116,22 @@ class Experiment:
         def span(seconds: float) -> Duration:
             return Duration(seconds * factor)
 
-        def check(one: Check) -> Check:
-            arguments = {
+        def arguments(one: Check | Step) -> Mapping[str, object]:
+            return {
                 name: span(value) if name in one.scaled and isinstance(value, int | float) else value
                 for name, value in one.arguments.items()
             }
-            return replace(one, arguments=arguments)
+
+        def check(one: Check) -> Check:
+            return replace(one, arguments=arguments(one))
+
+        def step(one: Step) -> Step:
+            return replace(one, arguments=arguments(one), at=span(one.at), for_=span(one.for_))
 
         return replace(
             self,
             duration=span(self.duration),
-            method=tuple(replace(step, at=span(step.at), for_=span(step.for_)) for step in self.method),
+            method=tuple(map(step, self.method)),
             steady_state=tuple(map(check, self.steady_state)),
             during=tuple(map(check, self.during)),
             after=tuple(map(check, self.after)),

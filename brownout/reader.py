@@ -238,7 +238,12 @@ class _Reader:
         arguments = self._binder.arguments(named.key, parameters, named.node, at=named.at)
         if at is None or for_ is None or arguments is None:
             return None
-        step = Step(index, named.key, arguments.values, at, for_, _step_title(named.key, arguments.written), named.at)
+        scaled = frozenset(one.name for one in parameters if one.type is Duration)
+        # A default is a span like any other: it is written down here, so that it is scaled like the others.
+        values = {one.name: one.default for one in parameters if one.name in scaled and one.default is not None}
+        values |= arguments.values
+        title = _step_title(named.key, arguments.written)
+        step = Step(index, named.key, values, at, for_, title, named.at, scaled)
         places = [arguments.values.get(one.name) for one in parameters if one.type is ServiceName]
         return _Placed(step, entries["for"].node.at, (named.key, *(places or sorted(arguments.written.items()))))
 

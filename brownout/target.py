@@ -96,6 +96,23 @@ class LinkCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceState:
+    """How one service is doing."""
+
+    name: str
+    pid: int | None
+    """None where it has no process, or where that has no meaning."""
+    up: bool
+    """Whether it has a process that is not paused."""
+    ready: bool
+    """Whether it answers as it should."""
+    restarts: int
+    """How often it was started again since the target came up."""
+    since: float
+    """When it was last started, or ended: Unix time, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessUsage:
     """What the target's own processes take, all together."""
 
@@ -143,6 +160,9 @@ class Target(Protocol):
         """What was counted at that place since `inject`; called just before `heal`."""
 
     async def counters(self) -> Sequence[LinkCounters]: ...
+
+    async def services(self) -> Sequence[ServiceState]:
+        """The state of every service; nothing where the target does not know."""
 
     async def usage(self) -> ProcessUsage: ...
 

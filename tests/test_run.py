@@ -31,6 +31,7 @@ from brownout.target import (
     ProcessUsage,
     Question,
     Say,
+    ServiceState,
     Setting,
     Source,
     TargetOptions,
@@ -173,6 +174,9 @@ class Tiny:
         return self.proof
 
     async def counters(self) -> Sequence[LinkCounters]:
+        return ()
+
+    async def services(self) -> Sequence[ServiceState]:
         return ()
 
     async def watch(self) -> None:

@@ -84,7 +84,7 @@ class Sample:
 
     at: float
     source: str
-    """Who said it: a service's name, `proxy`, `host`."""
+    """Who said it: a service's name, `proxy`, `target`, `host`."""
     metric: str
     labels: tuple[tuple[str, str], ...]
     value: float

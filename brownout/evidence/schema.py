@@ -57,7 +57,7 @@ CREATE TABLE "transition" (         -- a circuit breaker changed state (the name
 
 CREATE TABLE sample (               -- one value of one metric series
     at REAL NOT NULL,               -- s
-    source TEXT NOT NULL,           -- who said it: a service's name, proxy, host
+    source TEXT NOT NULL,           -- who said it: a service's name, proxy, target, host
     metric TEXT NOT NULL,
     labels TEXT NOT NULL,           -- JSON object
     value REAL                      -- in the metric's own unit; NULL where it was said to be no number

@@ -17,8 +17,22 @@ class RecorderFailed(BrownoutError):
     """A recorder saw nothing for too long: the evidence has a hole, so the run cannot be green."""
 
 
-async def poll(look: Callable[[], Awaitable[None]], *, every: float, clock: Clock, name: str) -> None:
+async def poll(
+    look: Callable[[], Awaitable[None]],
+    *,
+    every: float,
+    clock: Clock,
+    name: str,
+    away: Callable[[], bool] = lambda: False,
+) -> None:
     """Look every so many seconds, until cancelled.
+
+    Args:
+        look: raises `OSError`, `ValueError` or `BrownoutError` where it cannot see.
+        every: seconds.
+        clock: the run's.
+        name: what it looks at, for people.
+        away: whether that is known not to be there: then nothing is missed, and a look that fails counts for nothing.
 
     Raises:
         RecorderFailed: no look succeeded for `PATIENCE` seconds; or, on being cancelled, none ever did or the last one
@@ -35,7 +49,9 @@ async def poll(look: Callable[[], Awaitable[None]], *, every: float, clock: Cloc
             except (OSError, ValueError, BrownoutError) as error:
                 last = error
                 since = began if seen is None else seen
-                if clock.now() - since >= PATIENCE:
+                if away():
+                    seen = clock.now()
+                elif clock.now() - since >= PATIENCE:
                     raise _failed(name, f"saw nothing for {clock.now() - since:.1f} s", last) from error
             at = max(at + every, clock.now())
             await clock.sleep_until(at)

@@ -25,9 +25,18 @@ async def follow_breakers(
     client: httpx.AsyncClient,
     clock: RunClock,
     add: Callable[[Transition], None],
+    away: Callable[[], bool] = lambda: False,
     every: float = 0.2,
 ) -> None:
     """Record every transition from now on, and the state in which each breaker is at the start; until cancelled.
+
+    Args:
+        source: who tells them.
+        client: to ask with.
+        clock: the run's.
+        add: takes each transition.
+        away: whether the source is known to be down just now.
+        every: seconds between two looks.
 
     Raises:
         RecorderFailed: the source could not be read for too long.
@@ -50,7 +59,7 @@ async def follow_breakers(
             msg = f"{source.name} tells no events as it should: {error!r}"
             raise Unreadable(msg) from error
 
-    await poll(look, every=every, clock=clock, name=f"{source.name}'s breakers")
+    await poll(look, every=every, clock=clock, name=f"{source.name}'s breakers", away=away)
 
 
 def _transition(event: Mapping[str, Any], clock: RunClock) -> Transition:

@@ -18,9 +18,15 @@ _LEFT_OUT = ("python_", "process_")
 
 
 async def follow_metrics(
-    source: Source, *, client: httpx.AsyncClient, clock: Clock, add: Callable[[Sample], None], every: float = 1.0
+    source: Source,
+    *,
+    client: httpx.AsyncClient,
+    clock: Clock,
+    add: Callable[[Sample], None],
+    away: Callable[[], bool] = lambda: False,
+    every: float = 1.0,
 ) -> None:
-    """Record the source's series every so many seconds, until cancelled.
+    """Record the source's series every so many seconds, until cancelled; `away` says whether it is known to be down.
 
     Raises:
         RecorderFailed: the source could not be read for too long.
@@ -37,4 +43,4 @@ async def follow_metrics(
                     labels = tuple(sorted(sample.labels.items()))
                     add(Sample(now, source.name, sample.name, labels, float(sample.value)))
 
-    await poll(look, every=every, clock=clock, name=f"{source.name}'s metrics")
+    await poll(look, every=every, clock=clock, name=f"{source.name}'s metrics", away=away)

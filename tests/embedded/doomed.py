@@ -1,4 +1,4 @@
-"""A harness that breaks a link and then waits to be killed. Run as a script: `doomed.py FOLDER`."""
+"""A harness that breaks a link and freezes a service, and waits to be killed. Run as a script: `doomed.py FOLDER`."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from brownout.clock import RunClock
+from brownout.faults.freeze import freeze
 from brownout.faults.partition import partition
 from brownout.fixtures.embedded import EmbeddedTarget
 from brownout.injection import LiveSystem
@@ -23,7 +24,10 @@ async def main(folder: Path) -> None:
         await target.up(TargetOptions(seed=1, scale=1.0, workdir=folder), lambda _: None)
         ledger.recover_with("doomed", target.recovery())
         system = LiveSystem(target, ledger, "doomed", clock=RunClock())
-        async with partition(system, from_=ServiceName("gateway"), to=ServiceName("vector-db")):
+        async with (
+            partition(system, from_=ServiceName("gateway"), to=ServiceName("cache")),
+            freeze(system, service=ServiceName("vector-db")),
+        ):
             print(json.dumps(target.recovery()), flush=True)
             await asyncio.Event().wait()
 

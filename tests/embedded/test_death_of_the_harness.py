@@ -30,6 +30,7 @@ def test_a_killed_harness_leaves_no_process_no_port_and_no_fault_within_ten_seco
             alive = CliRunner().invoke(heal)
             assert alive.exit_code == 0
             assert f"doomed: still runs (pid {harness.pid}); left alone; broken: link.blackhole" in alive.output
+            assert "service.freeze at vector-db" in alive.output
             processes = descendants(harness.pid)
             ports = [c.laddr.port for one in processes for c in one.net_connections() if c.status == "LISTEN"]
             assert len(processes) > 10
@@ -43,11 +44,11 @@ def test_a_killed_harness_leaves_no_process_no_port_and_no_fault_within_ten_seco
             assert time.monotonic() - killed < 10.0
             time.sleep(0.01)
     with Ledger.open() as ledger:
-        assert [fault.state for fault in ledger.faults("doomed")] == ["on"]
+        assert [fault.state for fault in ledger.faults("doomed")] == ["on", "on"]
         healed = CliRunner().invoke(heal)
         assert (healed.exit_code, ledger.open_runs()) == (0, [])
-        assert [fault.state for fault in ledger.faults("doomed")] == ["healed"]
+        assert [fault.state for fault in ledger.faults("doomed")] == ["healed", "healed"]
     assert "doomed: healed: nothing was left of it" in healed.output
-    assert "link.blackhole at gateway → vector-db" in healed.output
+    assert "link.blackhole at gateway → cache" in healed.output
     again = CliRunner().invoke(heal)
     assert (again.exit_code, again.output) == (0, "Nothing is broken: every run has ended.\n")

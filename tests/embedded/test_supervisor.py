@@ -14,7 +14,7 @@ import pytest
 
 from brownout.errors import EnvironmentProblem
 from brownout.fixtures.embedded import supervisor
-from brownout.fixtures.embedded.processes import Spec, Supervised, environment
+from brownout.fixtures.embedded.processes import SUPERVISOR, Spec, Supervised, environment
 from brownout.fixtures.embedded.undo import recovery_of, undo
 from brownout.process import ProcessId
 from tests.embedded.helpers import all_end
@@ -189,7 +189,7 @@ def test_the_supervisor_needs_little_time_to_start(tmp_path: Path) -> None:
     best = 1.0
     for _ in range(5):
         started = time.perf_counter()
-        argv = [sys.executable, "-I", "-S", supervisor.__file__, str(tmp_path)]
+        argv = [*SUPERVISOR, str(tmp_path)]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdin is not None

@@ -10,7 +10,7 @@ from typing import ClassVar
 import psutil
 import pytest
 
-from brownout.breakage import Blackhole, Breakage, Delay, LinkPlace, Reset, ServicePlace
+from brownout.breakage import Blackhole, Breakage, Delay, Freeze, LinkPlace, Reset, ServicePlace
 from brownout.clock import RunClock
 from brownout.errors import EnvironmentProblem, FaultError
 from brownout.faults.partition import partition
@@ -128,9 +128,13 @@ def test_a_fault_ends_by_itself_when_its_lease_is_not_renewed(up: Up) -> None:
 
 def test_a_place_or_a_breakage_that_the_target_cannot_do_is_refused_and_leaves_nothing(up: Up) -> None:
     async def play() -> None:
-        for place in (ServicePlace("cache"), LinkPlace("gateway", "nowhere"), LinkPlace("cache", "gateway")):
+        for place in (LinkPlace("gateway", "nowhere"), LinkPlace("cache", "gateway")):
             with pytest.raises(FaultError, match="has no link"):
                 await up.target.inject(place, Reset(), lease="odd", ttl=5.0)
+        with pytest.raises(FaultError, match="has no service nowhere"):
+            await up.target.inject(ServicePlace("nowhere"), Freeze(), lease="odd", ttl=5.0)
+        with pytest.raises(FaultError, match=r"cannot do link\.reset to a service"):
+            await up.target.inject(ServicePlace("cache"), Reset(), lease="odd", ttl=5.0)
         with pytest.raises(FaultError, match=r"cannot do link\.melt"):
             await up.target.inject(PLACE, Melt(), lease="odd", ttl=5.0)
         assert await level(up, tenants()[0]) == 0

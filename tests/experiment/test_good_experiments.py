@@ -86,6 +86,19 @@ def test_what_a_file_leaves_out_has_its_default(stand_ins: Any) -> None:
     assert experiment.method[0].title == "latency gateway → cache (latency: 500ms)"
 
 
+@pytest.mark.parametrize(
+    ("step", "full"), [("stop: {service: cache}", 30.0), ("slow_start: {service: cache, delay: 8s}", 8.0)]
+)
+def test_a_faults_own_spans_are_scaled_with_the_run_and_so_are_their_defaults(step: str, full: float) -> None:
+    text = SMALL.replace("[alive]", "[{ttft: {p95: 500ms}}]")
+    experiment = parse_experiment(text.replace("latency: {from: gateway, to: cache, latency: 500ms}", step), file="e")
+    (name,) = experiment.method[0].scaled
+    assert experiment.method[0].arguments[name] == full
+    assert experiment.scaled(0.25).method[0].arguments[name] == full / 4
+    # The title says what the file says.
+    assert "grace" not in experiment.method[0].title
+
+
 def test_a_probe_without_arguments_may_be_named_in_three_ways(stand_ins: Any) -> None:
     text = SMALL.replace("[alive]\nmethod", "[alive, alive: , alive: {}]\nmethod")
     experiment = parse_experiment(text, file="e.yaml", **stand_ins.registries)

@@ -6,7 +6,24 @@ from typing import Any
 
 import pytest
 
-from brownout.breakage import Blackhole, Breakage, Delay, LinkPlace, Reset
+from brownout import registry
+from brownout.breakage import (
+    Blackhole,
+    Breakage,
+    CrashLoop,
+    Delay,
+    ExhaustFds,
+    Freeze,
+    Kill,
+    LimitFileSize,
+    LimitMemory,
+    LinkPlace,
+    Reset,
+    ServicePlace,
+    SlowStart,
+    StarveCpu,
+    Stop,
+)
 from brownout.faults.latency import latency
 from brownout.faults.partition import partition
 from brownout.parameters import parameters_of
@@ -45,6 +62,58 @@ def test_a_fault_documents_every_parameter_that_an_experiment_may_give(fault: An
     parameters = parameters_of(fault)
     assert {parameter.key for parameter in parameters} >= {"from", "to"}
     assert all(parameter.doc for parameter in parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "breakages"),
+    [
+        ("kill", {}, [Kill()]),
+        ("stop", {}, [Stop(grace=30.0)]),
+        ("stop", {"grace": 5.0}, [Stop(grace=5.0)]),
+        ("freeze", {}, [Freeze()]),
+        ("crash_loop", {}, [CrashLoop(up_for=1.0)]),
+        ("crash_loop", {"up_for": 3.0}, [CrashLoop(up_for=3.0)]),
+        # The delay holds before there is a start to delay.
+        ("slow_start", {"delay": 8.0}, [SlowStart(delay=8.0), Kill()]),
+        ("cpu_starvation", {"share": 0.05}, [StarveCpu(share=0.05)]),
+        ("cpu_starvation", {"share": 0.5, "manner": "quota"}, [StarveCpu(share=0.5, manner="quota")]),
+        ("memory_limit", {"headroom": 2**20}, [LimitMemory(headroom=2**20)]),
+        ("fd_exhaustion", {}, [ExhaustFds(spare=0)]),
+        ("fd_exhaustion", {"spare": 3}, [ExhaustFds(spare=3)]),
+        ("file_size_limit", {}, [LimitFileSize(at_most=0)]),
+        ("file_size_limit", {"at_most": 512}, [LimitFileSize(at_most=512)]),
+    ],
+)
+def test_a_fault_on_a_service_breaks_that_service(
+    name: str, arguments: dict[str, Any], breakages: list[Breakage]
+) -> None:
+    plan = Plan(TOPOLOGY)
+    steps = planned(plan, registry.faults().get(name)(plan, service=CACHE, **arguments))
+    assert steps == [(ServicePlace("cache"), breakage) for breakage in breakages]
+    assert all(parameter.doc for parameter in parameters_of(registry.faults().get(name)))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("cpu_starvation", {"share": 0.0}, "at least 1% and below 100%"),
+        ("cpu_starvation", {"share": 1.0}, "at least 1% and below 100%"),
+        ("slow_start", {"delay": 0.0}, "above 0"),
+        ("fd_exhaustion", {"spare": -1}, "negative"),
+    ],
+)
+def test_parameters_that_are_impossible_are_refused_when_planned(
+    name: str, arguments: dict[str, Any], said: str
+) -> None:
+    plan = Plan(TOPOLOGY)
+    with pytest.raises(ValueError, match=said):
+        planned(plan, registry.faults().get(name)(plan, service=CACHE, **arguments))
+
+
+def test_a_fault_on_a_service_that_is_not_there_is_refused_when_planned() -> None:
+    plan = Plan(TOPOLOGY)
+    with pytest.raises(UnknownPlace, match="no service nowhere"):
+        planned(plan, registry.faults().get("kill")(plan, service=ServiceName("nowhere")))
 
 
 def test_a_fault_on_a_link_that_is_not_there_is_refused_when_planned() -> None:

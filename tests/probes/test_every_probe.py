@@ -20,6 +20,7 @@ SENSIBLE: dict[str, dict[str, Any]] = {
     "degradation": {"level": 0, "within": 15.0},
     "disclosed": {},
     "recovered": {"ttft_p95": 0.5, "availability": 0.999, "within": 15.0},
+    "restart": {"service": "vector-db", "within": 5.0},
     "total": {"p95": 2.0},
     "ttft": {"p95": 0.5},
 }

@@ -3,16 +3,16 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from brownout.clock import RunClock
-from brownout.evidence.model import Sample, Transition
-from brownout.recorders import follow_breakers, follow_metrics
+from brownout.evidence.model import Event, Sample, Transition
+from brownout.recorders import Presence, follow_breakers, follow_metrics, follow_services
 from brownout.recorders._polling import RecorderFailed
-from brownout.target import Source
+from brownout.target import ServiceState, Source, Target
 
 METRICS = """\
 # TYPE circuit_breaker_state gauge
@@ -209,3 +209,88 @@ def test_a_recorder_that_is_ended_while_it_is_blind_says_so() -> None:
             await task
 
     served(lambda path, head: (503, ""), use)
+
+
+def test_a_recorder_of_a_service_that_is_known_to_be_down_misses_nothing() -> None:
+    presence = Presence()
+    presence.seen(ServiceState("gateway", None, up=False, ready=False, restarts=0, since=0.0))
+    clock = Hurried()
+
+    async def use(url: str, client: httpx.AsyncClient) -> None:
+        source = Source("prometheus", "gateway", f"{url}/metrics")
+        task = asyncio.create_task(
+            follow_metrics(
+                source,
+                client=client,
+                clock=clock,
+                add=lambda _: None,
+                away=lambda: presence.away("gateway"),
+                every=1,
+            )
+        )
+        async with asyncio.timeout(10):
+            while clock.now() < 60:  # noqa: ASYNC110 - it is the recorder that moves this clock
+                await asyncio.sleep(0.01)
+        assert not task.done()
+        # Up again, and it still says nothing: that counts.
+        presence.seen(ServiceState("gateway", 7, up=True, ready=True, restarts=1, since=1.0))
+        with pytest.raises(RecorderFailed, match="saw nothing for"):
+            await asyncio.wait_for(task, 10)
+
+    served(lambda path, head: (503, ""), use)
+    assert not presence.away("nobody")
+
+
+def test_states_of_services_are_recorded_and_restarts_told_at_their_own_times() -> None:
+    clock = RunClock()
+    zero = clock.started_at
+    told = [
+        ServiceState("db", 1, up=True, ready=True, restarts=0, since=zero - 9),
+        ServiceState("db", None, up=False, ready=False, restarts=0, since=zero + 0.5),
+        ServiceState("db", 2, up=True, ready=False, restarts=1, since=zero + 1.5),
+        ServiceState("db", 2, up=True, ready=True, restarts=1, since=zero + 1.5),
+        # So quickly that nobody saw it down.
+        ServiceState("db", 3, up=True, ready=True, restarts=2, since=zero + 2.5),
+    ]
+    samples: list[Sample] = []
+    events: list[Event] = []
+    done = asyncio.Event()
+
+    class Told:
+        async def services(self) -> list[ServiceState]:
+            if len(told) == 1:
+                done.set()
+            return [told.pop(0) if len(told) > 1 else told[0]]
+
+    async def work() -> None:
+        follow = follow_services(
+            cast("Target", Told()),
+            clock=clock,
+            add=samples.append,
+            tell=events.append,
+            presence=Presence(),
+            every=0.01,
+        )
+        task = asyncio.create_task(follow)
+        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(work())
+
+    by_metric = {
+        metric: [one.value for one in samples if one.metric == metric][:5]
+        for metric in ("service_up", "service_ready", "service_restarts_total")
+    }
+    assert by_metric == {
+        "service_up": [1, 0, 1, 1, 1],
+        "service_ready": [1, 0, 0, 1, 1],
+        "service_restarts_total": [0, 0, 1, 1, 2],
+    }
+    assert {one.labels for one in samples} == {(("service", "db"),)}
+    assert [(one.kind, one.text) for one in events] == [
+        ("note", "db has ended"),
+        ("note", "db was started again (restart 1)"),
+        ("note", "db was started again (restart 2)"),
+    ]
+    assert [one.at for one in events] == pytest.approx([0.5, 1.5, 2.5])

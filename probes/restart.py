@@ -1,0 +1,80 @@
+"""Whether a service that went away came back."""
+
+from collections.abc import Sequence
+
+from brownout.evidence import Sample, Window
+from brownout.probe import Verdict, inconclusive, probe
+from brownout.system import ServiceName
+from brownout.units import Duration, format_seconds
+
+READY = "service_ready"
+RESTARTS = "service_restarts_total"
+
+
+@probe
+def restart(window: Window, *, service: ServiceName, within: Duration, at_most: int | None = None) -> Verdict:
+    """A service that was started again is ready in time, and stays ready to the window's end.
+
+    Judged by what the target says of its services, twice a second: the figure is exact to that. A service that was
+    never started again in the whole run shows nothing: that is inconclusive, never a pass.
+
+    Args:
+        service: who was away.
+        within: at the latest so long after the window's start it is ready for good.
+        at_most: it was started again no more often than this since the run began: one that keeps crashing is not back.
+
+    Raises:
+        ValueError: the arguments make no sense.
+    """
+    if within <= 0:
+        msg = "within must be above 0"
+        raise ValueError(msg)
+    if at_most is not None and at_most < 1:
+        msg = "at-most must be at least 1: a service that is never started again has not come back"
+        raise ValueError(msg)
+    threshold = f"ready again within {format_seconds(within)}"
+    if at_most is not None:
+        threshold += f", after {_times(at_most)} at most"
+    ready, restarts = _series(window, READY, service), _series(window, RESTARTS, service)
+    samples = len(ready)
+    if not ready or not restarts:
+        seen = ", ".join(sorted({dict(s.labels).get("service", "") for s in window.samples if s.metric == READY}))
+        why = f"nothing was recorded of {service}; {f'of these it was: {seen}' if seen else 'nor of any other service'}"
+        return inconclusive(threshold, samples=samples, why=why)
+    count = int(restarts[-1].value)
+    away = max((index for index, one in enumerate(ready) if not one.value), default=None)
+    if away == samples - 1:
+        return _still_away(window, count, samples=samples, within=within, threshold=threshold)
+    if not count:
+        why = f"{service} was not started again up to then"
+        return inconclusive(threshold, samples=samples, why=why)
+    after = 0.0 if away is None else ready[away + 1].at - window.start
+    in_time = after <= within
+    seldom = at_most is None or count <= at_most
+    figure = f"ready after {format_seconds(after)}" if away is not None else "ready from the start"
+    return Verdict(
+        "passed" if in_time and seldom else "failed",
+        f"{figure}, after {_times(count)}",
+        threshold,
+        samples,
+        value=after,
+        limit=within,
+        unit="s",
+    )
+
+
+def _still_away(window: Window, count: int, *, samples: int, within: float, threshold: str) -> Verdict:
+    if window.length < within:
+        why = f"the window is only {format_seconds(window.length)} long, and it was not ready by its end"
+        return inconclusive(threshold, samples=samples, why=why)
+    figure = f"not ready after {format_seconds(window.length)}, after {_times(count)}"
+    return Verdict("failed", figure, threshold, samples, limit=within, unit="s")
+
+
+def _series(window: Window, metric: str, service: str) -> Sequence[Sample]:
+    labels = (("service", service),)
+    return [one for one in window.samples if one.metric == metric and one.labels == labels]
+
+
+def _times(count: int) -> str:
+    return "1 restart" if count == 1 else f"{count} restarts"

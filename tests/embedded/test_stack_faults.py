@@ -1,0 +1,235 @@
+"""Faults on the real services of the reference stack: what its users see meanwhile, and that all of it comes back."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from brownout.breakage import (
+    Breakage,
+    ExhaustFds,
+    Freeze,
+    Kill,
+    LimitFileSize,
+    LimitMemory,
+    ServicePlace,
+    SlowStart,
+    StarveCpu,
+    Stop,
+)
+from brownout.clock import RunClock
+from brownout.evidence.model import Proof
+from brownout.faults.kill import kill
+from brownout.fixtures.embedded.data import tenants
+from brownout.fixtures.embedded.processes import until
+from brownout.fixtures.embedded.stack import SERVICES
+from brownout.injection import BrokenSpan, LiveSystem
+from brownout.ledger import Ledger, RunRow
+from brownout.process import current
+from brownout.system import ServiceName
+from brownout.target import ServiceState
+from tests.embedded.helpers import Up
+
+pytestmark = pytest.mark.process
+
+QUESTION = "What do the documents say about opening hours?"
+
+
+async def level(up: Up, tenant: str = "") -> int:
+    answer = await up.ask(tenant or tenants()[0], QUESTION)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["serving"]["degradation_level"])
+
+
+async def state(up: Up, name: str) -> ServiceState:
+    return next(one for one in await up.target.services() if one.name == name)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], *, within: float = 15.0) -> None:
+    async with asyncio.timeout(within):
+        await until(holds, every=0.05)
+
+
+async def ready(up: Up, name: str, *, restarts: int, within: float = 15.0) -> ServiceState:
+    async def is_ready() -> bool:
+        now = await state(up, name)
+        return now.ready and now.restarts == restarts
+
+    await eventually(is_ready, within=within)
+    return await state(up, name)
+
+
+async def whole(up: Up) -> None:
+    """Wait until answers are fresh again."""
+
+    async def fresh() -> bool:
+        return await level(up) == 0
+
+    await eventually(fresh)
+
+
+@asynccontextmanager
+async def broken(up: Up, name: str, breakage: Breakage) -> AsyncIterator[Callable[[], Awaitable[Proof]]]:
+    """Broken for as long as it lasts; gives what asks for the proof."""
+    place, lease = ServicePlace(name), f"{breakage.kind}.{time.monotonic()}"
+    await up.target.inject(place, breakage, lease=lease, ttl=60.0)
+    try:
+        yield lambda: up.target.prove(place, breakage, lease=lease)
+    finally:
+        await up.target.heal(place, breakage, lease=lease)
+
+
+def test_every_service_is_up_and_ready(up: Up) -> None:
+    async def play() -> None:
+        services = {one.name: one for one in await up.target.services()}
+        assert set(services) == set(SERVICES)
+        assert all(one.up and one.ready for one in services.values())
+        assert {one.pid for one in services.values()} <= {
+            process.pid for process in psutil.Process(up.target.recovery()["supervisor"]["pid"]).children()
+        }
+
+    up.runner.run(play())
+
+
+def test_a_killed_database_recovers_from_its_data_and_the_stack_with_it(up: Up) -> None:
+    async def play() -> None:
+        before = await ready(up, "vector-db", restarts=0)
+        spans: list[BrokenSpan] = []
+        with Ledger.open() as ledger:
+            ledger.begin(RunRow("run-1", current(), "embedded", up.target.recovery(), Path(), time.time()))
+            system = LiveSystem(up.target, ledger, "run-1", clock=RunClock(), on_change=spans.append)
+            async with kill(system, service=ServiceName("vector-db")):
+                assert await level(up) == 1
+                after = await ready(up, "vector-db", restarts=1)
+                await whole(up)
+        assert system.errors == []
+        assert after.pid != before.pid
+        proof = spans[-1].proof
+        assert proof is not None
+        assert proof.works, proof.summary
+        assert 1.0 <= proof.figures["back_after"] < 2.0
+        for tenant in tenants():
+            # Nothing was lost: documents are found for everybody, as before.
+            assert await level(up, tenant) == 0
+
+    up.runner.run(play())
+
+
+def test_a_database_that_is_shut_down_stays_down_and_comes_back_at_once(up: Up) -> None:
+    async def play() -> None:
+        async def is_down() -> bool:
+            return not (await state(up, "vector-db")).up
+
+        restarts = (await state(up, "vector-db")).restarts
+        async with broken(up, "vector-db", Stop(grace=10.0)) as prove:
+            await eventually(is_down)
+            assert await level(up) == 1
+            assert "its process exited with status 0 after" in (await prove()).summary
+        await ready(up, "vector-db", restarts=restarts + 1, within=5.0)
+        await whole(up)
+
+    up.runner.run(play())
+
+
+def test_a_frozen_database_is_stopped_with_every_backend(up: Up) -> None:
+    async def play() -> None:
+        assert await level(up) == 0
+        pid = (await state(up, "vector-db")).pid
+        async with broken(up, "vector-db", Freeze()) as prove:
+            backends = [one for one in psutil.Process(pid).children() if one.status() != psutil.STATUS_ZOMBIE]
+            assert len(backends) >= 5
+            assert {one.status() for one in backends} == {psutil.STATUS_STOPPED}
+            # The group of the server alone would have been too few.
+            assert pid not in {os.getpgid(one.pid) for one in backends}
+            assert await level(up) == 1
+            assert not (await state(up, "vector-db")).up
+            proof = await prove()
+        assert proof.works, proof.summary
+        assert proof.figures["processes"] > len(backends)
+        await whole(up)
+        assert (await state(up, "vector-db")).pid == pid
+
+    up.runner.run(play())
+
+
+def test_a_frozen_cache_costs_nobody_an_answer(up: Up) -> None:
+    async def play() -> None:
+        async with broken(up, "cache", Freeze()) as prove:
+            assert [await level(up, tenant) for tenant in tenants()] == [0] * len(tenants())
+            cache = await state(up, "cache")
+            assert (cache.up, cache.ready) == (False, False)
+            proof = await prove()
+        assert proof.works, proof.summary
+        await ready(up, "cache", restarts=0)
+
+    up.runner.run(play())
+
+
+def test_a_killed_cache_comes_back_empty(up: Up) -> None:
+    async def play() -> None:
+        assert await level(up) == 0
+        async with broken(up, "cache", Kill()) as prove:
+            await ready(up, "cache", restarts=1)
+            assert (await prove()).works
+        async with broken(up, "vector-db", Freeze()):
+            answer = (await up.ask(tenants()[0], QUESTION)).json()["serving"]
+        # With what the cache held before, it would have been `cached`.
+        assert answer["retrieval"] == "keyword"
+        await whole(up)
+
+    up.runner.run(play())
+
+
+def test_a_killed_gateway_comes_back_behind_the_same_door(up: Up) -> None:
+    async def play() -> None:
+        door = up.target.door().url
+        async with broken(up, "gateway", Kill()) as prove:
+            await ready(up, "gateway", restarts=1)
+            assert (await prove()).works
+        assert up.target.door().url == door
+        await whole(up)
+
+    up.runner.run(play())
+
+
+def test_without_its_first_provider_the_second_answers(up: Up) -> None:
+    async def play() -> None:
+        async with broken(up, "llm-primary", SlowStart(delay=60.0)) as prove:
+            async with broken(up, "llm-primary", Kill()) as prove_kill:
+                await asyncio.sleep(1.5)  # longer than its back-off
+                answer = (await up.ask(tenants()[0], QUESTION)).json()["serving"]
+                assert (answer["provider"], answer["degradation_level"]) == ("llm-secondary", 0)
+                assert (await prove_kill()).works
+            proof = await prove()
+        assert proof.works, proof.summary
+        await ready(up, "llm-primary", restarts=1)
+
+    up.runner.run(play())
+
+
+@pytest.mark.parametrize(
+    ("name", "breakage"),
+    [
+        ("vector-db", ExhaustFds()),
+        ("vector-db", LimitFileSize(at_most=0)),
+        ("vector-db", LimitMemory(headroom=0)),
+        ("gateway", StarveCpu(share=0.05)),
+    ],
+    ids=lambda one: getattr(one, "kind", one),
+)
+def test_a_service_that_is_short_of_something_is_well_again_afterwards(up: Up, name: str, breakage: Breakage) -> None:
+    async def play() -> None:
+        async with broken(up, name, breakage) as prove:
+            for _ in range(5):
+                assert (await up.ask(tenants()[0], QUESTION)).status_code == 200
+            await asyncio.sleep(0.3)
+            proof = await prove()
+        assert proof.works, proof.summary
+        await whole(up)
+
+    up.runner.run(play())
