@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run test long quick lint types schema corpus check clean
+.PHONY: help setup run test long quick lint types schema corpus bench check clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ schema: setup  ## write the JSON Schema of the experiment file
 
 corpus: setup  ## generate corpus and golden questions again
 	$(BIN)/python tools/build_corpus.py
+
+bench: setup  ## the fault proxy against Toxiproxy; see benchmarks/README.md
+	$(BIN)/python -m benchmarks.proxy
 
 check: lint types test  ## all of it
 

@@ -14,12 +14,14 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from brownout.system import ServiceName
 from brownout.units import (
+    Bandwidth,
     Duration,
     Latency,
     Rate,
     Share,
     Size,
     UnitError,
+    parse_bandwidth,
     parse_rate,
     parse_seconds,
     parse_share,
@@ -175,6 +177,7 @@ _PARSERS: Mapping[object, Callable[[object], object]] = {
     Latency: parse_seconds,
     Rate: parse_rate,
     Size: parse_size,
+    Bandwidth: parse_bandwidth,
     Share: parse_share,
     ServiceName: _text,
     str: _text,

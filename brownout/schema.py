@@ -17,7 +17,7 @@ from brownout.parameters import MAX_TEXT, SWITCH_WORDS, Parameter, parameters_of
 from brownout.reader import KEYS, MAX_TITLE, REQUIRED
 from brownout.registry import Fault, Probe, Registry
 from brownout.system import ServiceName
-from brownout.units import RATE_UNITS, SIZE_UNITS, TIME_UNITS, Duration, Latency, Rate, Share, Size
+from brownout.units import RATE_UNITS, SIZE_UNITS, TIME_UNITS, Bandwidth, Duration, Latency, Rate, Share, Size
 
 FILE = Path(__file__).with_name("experiment.schema.json")
 Schema = dict[str, Any]
@@ -37,6 +37,7 @@ _TYPES: Mapping[object, Schema] = {
     Latency: _TIME,
     Rate: _quantity((f"/{unit}" for unit in RATE_UNITS), ["20/s", "1200/m"]),
     Size: _quantity(SIZE_UNITS, ["64MiB", "10kB"]),
+    Bandwidth: _quantity((f"{unit}/s" for unit in SIZE_UNITS), ["64kB/s", "1.5MB/s"]),
     Share: _quantity(("%",), ["99%", "99.9%"]),
     ServiceName: _TEXT,
     str: _TEXT,

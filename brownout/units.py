@@ -21,6 +21,8 @@ Rate = NewType("Rate", float)
 """Events per second."""
 Size = NewType("Size", int)
 """Bytes."""
+Bandwidth = NewType("Bandwidth", float)
+"""Bytes per second."""
 Share = NewType("Share", float)
 """A part of one: 0.0 to 1.0, written as a percentage."""
 
@@ -121,6 +123,25 @@ def parse_size(text: object) -> Size:
         msg = "a size must be between 0 and 1024 TiB"
         raise UnitError(msg)
     return Size(int(size))
+
+
+def parse_bandwidth(text: object) -> Bandwidth:
+    """`64kB/s`, `1.5MB/s` → bytes per second, above 0 and at most 1 TiB/s.
+
+    Raises:
+        UnitError: not a size per second, or out of that range.
+    """
+    example = "64kB/s or 1.5MB/s"
+    number, unit = _split(text, example=example)
+    size, slash, second = unit.partition("/")
+    if not slash or second.strip() != "s":
+        msg = f"expected a size per second such as {example}"
+        raise UnitError(msg)
+    bandwidth = number * _unit(size.strip(), SIZE_UNITS, example=example)
+    if not 0 < bandwidth <= 2**40:
+        msg = "a bandwidth must be above 0 and at most 1 TiB/s"
+        raise UnitError(msg)
+    return Bandwidth(bandwidth)
 
 
 def parse_share(text: object) -> Share:

@@ -2,19 +2,29 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from brownout.breakage import Delay
 from brownout.fault import fault
 from brownout.system import ServiceName, System
-from brownout.units import Latency
+from brownout.units import Duration, Latency
 
 _NONE = Latency(0.0)
+_SHORTEST = 0.1
 
 
 @fault
 @asynccontextmanager
 async def latency(
-    system: System, *, from_: ServiceName, to: ServiceName, latency: Latency, jitter: Latency = _NONE
+    system: System,
+    *,
+    from_: ServiceName,
+    to: ServiceName,
+    latency: Latency,
+    jitter: Latency = _NONE,
+    course: Literal["steady", "ramp", "square", "random"] = "steady",
+    period: Duration | None = None,
+    seed: int = 0,
 ) -> AsyncIterator[None]:
     """Delay what one service answers to another.
 
@@ -26,6 +36,18 @@ async def latency(
         to: the service whose answers come late.
         latency: how late they come.
         jitter: how much that varies.
+        course: how the latency changes while the fault is on. `ramp`: it grows evenly from nothing in one period, and
+            stays. `square`: it is there for half a period and gone for the other half. `random`: it is drawn evenly
+            from between nothing and `latency`, anew for each period.
+        period: of the course.
+        seed: of a random course, which is the same in every run; another seed, another course.
     """
-    async with system.link(from_, to).broken(Delay(latency=latency, jitter=jitter)):
+    if (course == "steady") != (period is None) or (period is not None and period < _SHORTEST):
+        msg = f"period: 100ms at least with course: {course}" if course != "steady" else "period: needs a course"
+        raise ValueError(msg)
+    if not 0 <= seed < 2**63 or (seed and course != "random"):
+        msg = "seed: needs course: random, and must be between 0 and 2^63-1"
+        raise ValueError(msg)
+    delay = Delay(latency=latency, jitter=jitter, course=course, period=period or 0.0, seed=seed)
+    async with system.link(from_, to).broken(delay):
         yield

@@ -11,6 +11,7 @@ from brownout.units import (
     format_seconds,
     format_share,
     format_size,
+    parse_bandwidth,
     parse_rate,
     parse_seconds,
     parse_share,
@@ -53,12 +54,23 @@ def test_sizes_become_bytes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
+@pytest.mark.parametrize(("text", "rate"), [("64kB/s", 64_000), ("1.5 MiB / s", 1.5 * 2**20), ("10B/s", 10)])
+def test_bandwidths_become_bytes_per_second(text: str, rate: float) -> None:
+    assert parse_bandwidth(text) == rate
+
+
+@pytest.mark.parametrize("text", ["64kB", "64/s", "64kB/m", "0kB/s", "2000GiB/s", "64 kbit/s"])
+def test_what_is_no_bandwidth_is_refused(text: str) -> None:
+    with pytest.raises(UnitError, match=r"bandwidth|per second|unknown unit"):
+        parse_bandwidth(text)
+
+
 @pytest.mark.parametrize(("text", "share"), [("99%", 0.99), ("99.9 %", 0.999), ("0%", 0.0), ("100%", 1.0)])
 def test_percentages_become_exact_shares(text: str, share: float) -> None:
     assert parse_share(text) == share
 
 
-@pytest.mark.parametrize("parse", [parse_seconds, parse_rate, parse_size, parse_share])
+@pytest.mark.parametrize("parse", [parse_seconds, parse_rate, parse_size, parse_bandwidth, parse_share])
 @pytest.mark.parametrize(
     "value",
     [

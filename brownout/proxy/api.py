@@ -1,31 +1,31 @@
 """The HTTP API: Toxiproxy's, and Brownout's own under `/brownout/`.
 
-Toxiproxy's part follows its README and the behaviour of the real server, version 2.12. Unknown fields are ignored, as
-there; `null` stands for a field that is not given, as there.
+Toxiproxy's part follows its README and the behaviour of the real server, version 2.12.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import brownout
-from brownout.proxy.collection import ProxyCollection, ProxySpec
+from brownout.proxy.bodies import field, parse, parse_object, proxy_spec, toxic_of, toxicity_of
+from brownout.proxy.collection import ProxyCollection
 from brownout.proxy.errors import ApiError, bad_request, missing_field
 from brownout.proxy.leases import MAX_TTL_MS
-from brownout.proxy.toxic import Stream, Toxic, toxic_type, with_attributes
+from brownout.proxy.metrics import CONTENT_TYPE, exposition
 
-T = TypeVar("T")
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status and what to send as JSON; None is an empty body."""
+    """A status and what to send; None is an empty body."""
 
     status: HTTPStatus
     body: object = None
+    content_type: str = JSON
+    """With another one than JSON's, the body is text."""
 
 
 Handler = Callable[[list[str], bytes], Awaitable[Reply]]
@@ -39,6 +39,7 @@ class Api:
         # `*` stands for a name, which is handed on.
         self._routes: dict[tuple[str, ...], dict[str, Handler]] = {
             ("version",): {"GET": self._version},
+            ("metrics",): {"GET": self._metrics},
             ("proxies",): {"GET": self._list_proxies, "POST": self._create_proxy},
             ("proxies", "*"): {
                 "GET": self._show_proxy,
@@ -85,38 +86,41 @@ class Api:
     async def _version(self, _names: list[str], _body: bytes) -> Reply:
         return Reply(HTTPStatus.OK, {"version": f"brownout-{brownout.__version__}"})
 
+    async def _metrics(self, _names: list[str], _body: bytes) -> Reply:
+        return Reply(HTTPStatus.OK, exposition(self._collection.proxies()), CONTENT_TYPE)
+
     async def _list_proxies(self, _names: list[str], _body: bytes) -> Reply:
         return Reply(HTTPStatus.OK, {proxy.name: proxy.to_json() for proxy in self._collection.proxies()})
 
     async def _create_proxy(self, _names: list[str], body: bytes) -> Reply:
-        proxy = await self._collection.add(_proxy_spec(_object(body)))
+        proxy = await self._collection.add(proxy_spec(parse_object(body)))
         return Reply(HTTPStatus.CREATED, proxy.to_json())
 
     async def _populate(self, _names: list[str], body: bytes) -> Reply:
         done: list[dict[str, object]] = []
         try:
-            wanted = _parse(body)
+            wanted = parse(body)
             if not isinstance(wanted, list) or not all(isinstance(item, dict) for item in wanted):
                 raise bad_request("expected an array of objects")
-            specs = [_proxy_spec(fields, f" at proxy {index}") for index, fields in enumerate(wanted, start=1)]
+            specs = [proxy_spec(fields, f" at proxy {index}") for index, fields in enumerate(wanted, start=1)]
             for spec in specs:
                 done.append((await self._collection.add_or_replace(spec)).to_json())
         except ApiError as exc:
             return Reply(exc.status, {"error": exc.message, "status": exc.status, "proxies": done or None})
-        return Reply(HTTPStatus.CREATED, {"proxies": done})
+        return Reply(HTTPStatus.CREATED, {"proxies": done or None})
 
     async def _show_proxy(self, names: list[str], _body: bytes) -> Reply:
         return Reply(HTTPStatus.OK, self._collection.get(names[0]).to_json())
 
     async def _update_proxy(self, names: list[str], body: bytes) -> Reply:
         self._collection.get(names[0])
-        fields = _object(body)
+        fields = parse_object(body)
         proxy = await self._collection.update(
             names[0],
-            listen=_field(fields, "listen", str),
-            upstream=_field(fields, "upstream", str),
-            enabled=_field(fields, "enabled", bool),
-            lease=_field(fields, "lease", str),
+            listen=field(fields, "listen", str),
+            upstream=field(fields, "upstream", str),
+            enabled=field(fields, "enabled", bool),
+            lease=field(fields, "lease", str),
         )
         return Reply(HTTPStatus.OK, proxy.to_json())
 
@@ -135,7 +139,7 @@ class Api:
 
     async def _create_toxic(self, names: list[str], body: bytes) -> Reply:
         self._collection.get(names[0])
-        toxic = _toxic(_object(body))
+        toxic = toxic_of(parse_object(body))
         self._collection.add_toxic(names[0], toxic)
         return Reply(HTTPStatus.OK, toxic.to_json())
 
@@ -145,9 +149,9 @@ class Api:
     async def _update_toxic(self, names: list[str], body: bytes) -> Reply:
         proxy = self._collection.get(names[0])
         proxy.toxic(names[1])
-        fields = _object(body)
+        fields = parse_object(body)
         toxic = proxy.update_toxic(
-            names[1], attributes=_field(fields, "attributes", dict) or {}, toxicity=_toxicity(fields)
+            names[1], attributes=field(fields, "attributes", dict) or {}, toxicity=toxicity_of(fields)
         )
         return Reply(HTTPStatus.OK, toxic.to_json())
 
@@ -166,7 +170,7 @@ class Api:
         return Reply(HTTPStatus.OK, {"leases": self._leases()})
 
     async def _renew_lease(self, names: list[str], body: bytes) -> Reply:
-        ttl_ms = _field(_object(body), "ttl_ms", int)
+        ttl_ms = field(parse_object(body), "ttl_ms", int)
         if ttl_ms is None:
             raise missing_field("ttl_ms")
         if not 0 < ttl_ms <= MAX_TTL_MS:
@@ -192,65 +196,3 @@ class Api:
             }
             for name, (lease, left_s) in self._collection.leases().items()
         }
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError as exc:
-        raise bad_request(str(exc) if body else "EOF") from exc
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    fields = _parse(body)
-    if not isinstance(fields, dict):
-        raise bad_request("expected an object")
-    return fields
-
-
-def _field(fields: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
-    value = fields.get(name)
-    if value is not None and type(value) is not kind:
-        raise bad_request(f"field {name!r} must be of type {kind.__name__}")
-    return value
-
-
-def _proxy_spec(fields: Mapping[str, Any], where: str = "") -> ProxySpec:
-    name = _field(fields, "name", str)
-    upstream = _field(fields, "upstream", str)
-    enabled = _field(fields, "enabled", bool)
-    if not name:
-        raise missing_field(f"name{where}")
-    if not upstream:
-        raise missing_field(f"upstream{where}")
-    return ProxySpec(
-        name=name,
-        listen=_field(fields, "listen", str) or "",
-        upstream=upstream,
-        enabled=True if enabled is None else enabled,
-    )
-
-
-def _toxic(fields: Mapping[str, Any]) -> Toxic:
-    stream = _field(fields, "stream", str) or Stream.DOWNSTREAM.value
-    if stream not in list(Stream):
-        raise ApiError(HTTPStatus.BAD_REQUEST, "stream was invalid, can be either upstream or downstream")
-    kind = _field(fields, "type", str) or ""
-    toxicity = _toxicity(fields)
-    return Toxic(
-        name=_field(fields, "name", str) or f"{kind}_{stream}",
-        type=kind,
-        stream=Stream(stream),
-        toxicity=1.0 if toxicity is None else toxicity,
-        attributes=with_attributes(toxic_type(kind).attributes(), _field(fields, "attributes", dict) or {}),
-        lease=_field(fields, "lease", str),
-    )
-
-
-def _toxicity(fields: Mapping[str, Any]) -> float | None:
-    toxicity = fields.get("toxicity")
-    if toxicity is None:
-        return None
-    if type(toxicity) not in (int, float) or not 0 <= toxicity <= 1:
-        raise bad_request("field 'toxicity' must be a number between 0 and 1")
-    return float(toxicity)

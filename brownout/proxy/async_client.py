@@ -42,6 +42,7 @@ class AsyncToxiproxyClient:
         toxicity: float = 1.0,
         attributes: Mapping[str, Any] | None = None,
         lease: str | None = None,
+        schedule: Mapping[str, Any] | None = None,
     ) -> str:
         return await asyncio.to_thread(
             self._client.add_toxic,
@@ -52,6 +53,7 @@ class AsyncToxiproxyClient:
             toxicity=toxicity,
             attributes=attributes,
             lease=lease,
+            schedule=schedule,
         )
 
     async def update_toxic(

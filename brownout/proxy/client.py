@@ -164,8 +164,13 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
         toxicity: float = 1.0,
         attributes: Mapping[str, Any] | None = None,
         lease: str | None = None,
+        schedule: Mapping[str, Any] | None = None,
     ) -> str:
-        """Add a toxic; its name. With a lease, it goes when that ends. Times in attributes are milliseconds."""
+        """Add a toxic; its name. With a lease, it goes when that ends. Times in attributes are milliseconds.
+
+        A schedule changes one attribute, or the toxicity, with time: `shape` (ramp, square, random), `of` (whose
+        value), `from` (default 0), `to` (default: the value given), `period` in milliseconds, `seed`.
+        """
         body = {
             "type": type,
             "stream": stream,
@@ -173,6 +178,7 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
             "toxicity": toxicity,
             "attributes": dict(attributes or {}),
             **self._on(lease),
+            **self._by(schedule),
         }
         return str(self._call("POST", "proxies", proxy, "toxics", body=body)["name"])
 
@@ -229,6 +235,13 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
         # A Toxiproxy server would ignore the field and keep the fault for ever: ask whether this one knows leases.
         self.leases()
         return {"lease": lease}
+
+    def _by(self, schedule: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+        if schedule is None:
+            return {}
+        # As above: it would keep the fault at full strength.
+        self.leases()
+        return {"schedule": dict(schedule)}
 
     def _call_brownout(self, method: str, *path: str, body: object = None) -> Any:
         try:

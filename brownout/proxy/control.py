@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 import h11
 
-from brownout.proxy.api import Api, Reply
+from brownout.proxy.api import JSON, Api, Reply
 from brownout.proxy.errors import ApiError
 
 BODY_LIMIT = 2**20
@@ -89,6 +89,14 @@ def _given_token(authorization: bytes) -> bytes:
     return b""
 
 
+def _encoded(reply: Reply) -> bytes:
+    if reply.body is None:
+        return b""
+    if reply.content_type == JSON:
+        return json.dumps(reply.body, separators=(",", ":")).encode() + b"\n"
+    return str(reply.body).encode()
+
+
 class _Http:
     """One client's connection, request after request."""
 
@@ -118,8 +126,8 @@ class _Http:
 
     async def send(self, reply: Reply, *, without_body: bool) -> None:
         """Answer the request, and be ready for the next one where there can be one."""
-        body = b"" if reply.body is None else json.dumps(reply.body, separators=(",", ":")).encode() + b"\n"
-        headers = [("Content-Type", "application/json")] if body else []
+        body = _encoded(reply)
+        headers = [] if reply.body is None else [("Content-Type", reply.content_type)]
         if reply.status is not HTTPStatus.NO_CONTENT:
             headers.append(("Content-Length", str(len(body))))
         if reply.status is HTTPStatus.UNAUTHORIZED:

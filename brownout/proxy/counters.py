@@ -1,37 +1,48 @@
 """What a link has carried, swallowed and broken: the proof that a fault really took effect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Flow:
     """Bytes in one direction of a link, over all its connections."""
 
-    forwarded: int = 0
+    passed: int = 0
+    """Where no toxic is in the way. One addition for each chunk, since this is the path that must be fast."""
+    entered: int = 0
+    """Into toxics."""
+    left: int = 0
+    """Out of them, again."""
     swallowed: int = 0
+    """By toxics."""
+
+    @property
+    def received(self) -> int:
+        return self.passed + self.entered
+
+    @property
+    def forwarded(self) -> int:
+        return self.passed + self.left
 
 
+@dataclass(slots=True)
 class Counters:
-    """The live counters of one link. They only grow, `connections_active` excepted."""
+    """The live counters of one link, as `LinkCounters` explains them. They only grow, `connections_active` excepted."""
 
-    __slots__ = (
-        "connections_active",
-        "connections_opened",
-        "delayed_chunks",
-        "dial_failures",
-        "downstream",
-        "resets",
-        "upstream",
-    )
-
-    def __init__(self) -> None:
-        self.connections_opened = 0
-        self.connections_active = 0
-        self.dial_failures = 0
-        self.resets = 0
-        self.delayed_chunks = 0
-        self.upstream = Flow()
-        self.downstream = Flow()
+    connections_opened: int = 0
+    connections_active: int = 0
+    dial_failures: int = 0
+    resets: int = 0
+    delayed_chunks: int = 0
+    throttled_bytes: int = 0
+    sliced_chunks: int = 0
+    corrupted_bytes: int = 0
+    truncated_connections: int = 0
+    dropped_connections: int = 0
+    stalled_handshakes: int = 0
+    delayed_closes: int = 0
+    upstream: Flow = field(default_factory=Flow)
+    downstream: Flow = field(default_factory=Flow)
 
     def snapshot(self) -> "LinkCounters":
         return LinkCounters(
@@ -44,6 +55,13 @@ class Counters:
             resets=self.resets,
             dial_failures=self.dial_failures,
             delayed_chunks=self.delayed_chunks,
+            throttled_bytes=self.throttled_bytes,
+            sliced_chunks=self.sliced_chunks,
+            corrupted_bytes=self.corrupted_bytes,
+            truncated_connections=self.truncated_connections,
+            dropped_connections=self.dropped_connections,
+            stalled_handshakes=self.stalled_handshakes,
+            delayed_closes=self.delayed_closes,
         )
 
 
@@ -64,8 +82,22 @@ class LinkCounters:
     downstream_swallowed: int
     """Bytes from the server that a toxic discarded."""
     resets: int
-    """Connections that a toxic reset."""
+    """Connections that `reset_peer` reset, and established ones that `drop_connections` did."""
     dial_failures: int
     """Clients dropped because the server could not be reached."""
     delayed_chunks: int
-    """Chunks (reads off a socket) that a toxic held back for a time."""
+    """Chunks (reads off a socket) that `latency` held back for a time."""
+    throttled_bytes: int
+    """Bytes that went through `bandwidth`."""
+    sliced_chunks: int
+    """Chunks that `slicer` took apart."""
+    corrupted_bytes: int
+    """Bytes of which `corrupt` flipped a bit."""
+    truncated_connections: int
+    """Connections that `limit_data` cut off."""
+    dropped_connections: int
+    """New connections that `drop_connections` reset."""
+    stalled_handshakes: int
+    """TLS handshakes of which `tls_stall` swallowed the beginning."""
+    delayed_closes: int
+    """Ends of a stream that `slow_close` held back for a time."""

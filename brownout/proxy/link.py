@@ -25,6 +25,7 @@ class Link:
 
     __slots__ = (
         "_brakes",
+        "_cut",
         "_draws",
         "_early",
         "_ended_badly",
@@ -60,6 +61,7 @@ class Link:
         self.ended = False
         """The source will send no more; what it sent before may still be on its way."""
         self._ended_badly = False
+        self._cut = False
         self._open = True
         self._brakes: set[object] = set()
         self._stages: list[Stage[Any]] = []
@@ -89,18 +91,8 @@ class Link:
             if toxic not in self._draws:
                 self._draws[toxic] = self.rng.random()
         self._draws = {toxic: self._draws[toxic] for toxic in toxics}
-        striking = [toxic for toxic in toxics if self._draws[toxic] < toxic.toxicity]
-        for stage in [stage for stage in self._stages if stage.toxic not in striking]:
-            # While it still is in the chain, so that what it held back goes before whatever comes next.
-            stage.detached()
-            if not self._open:
-                return
-            self._chain([kept for kept in self._stages if kept is not stage])
-        known = {stage.toxic: stage for stage in self._stages}
-        self._chain([known.get(toxic) or TOXIC_TYPES[toxic.type].stage(toxic, self) for toxic in striking])
-        for stage in self._stages:
-            if stage.toxic not in known:
-                stage.attached()
+        if self._open:
+            self._arrange([toxic for toxic in toxics if self._draws[toxic] < toxic.toxicity])
 
     def update(self, toxic: Toxic) -> None:
         """A toxic's attributes have changed."""
@@ -129,6 +121,10 @@ class Link:
             if badly or self._started:
                 self._end_stream()
 
+    def cut(self) -> None:
+        """The stream ends short of its end: when the end that a stage now forwards gets through, both sides close."""
+        self._cut = True
+
     def close(self) -> None:
         """Forward nothing any more."""
         if self._open:
@@ -143,14 +139,27 @@ class Link:
         # Event loops would report the end of the stream a second time if reading were resumed after it.
         return self._open and not self.ended
 
+    def _arrange(self, striking: Sequence[Toxic]) -> None:
+        for stage in [stage for stage in self._stages if stage.toxic not in striking]:
+            # While it still is in the chain, so that what it held back goes before whatever comes next.
+            stage.detached()
+            if not self._open:
+                return
+            self._chain([kept for kept in self._stages if kept is not stage])
+        known = {stage.toxic: stage for stage in self._stages}
+        self._chain([known.get(toxic) or TOXIC_TYPES[toxic.type].stage(toxic, self) for toxic in striking])
+        for stage in self._stages:
+            if stage.toxic not in known:
+                stage.attached()
+
     def _chain(self, stages: list[Stage[Any]]) -> None:
         self._stages = stages
-        forward: Callable[[bytes], None] = self._write
+        forward: Callable[[bytes], None] = self._leave
         forward_eof: Callable[[], None] = self._finish
         for stage in reversed(stages):
             stage.forward, stage.forward_eof = forward, forward_eof
             forward, forward_eof = stage.data, stage.eof
-        self.feed = forward
+        self.feed = self._enter if stages else self._pass
 
     def _end_stream(self) -> None:
         if self._stages:
@@ -162,13 +171,23 @@ class Link:
         self._early.append(chunk)
         self.pause(self)
 
-    def _write(self, chunk: bytes) -> None:
-        self.flow.forwarded += len(chunk)
+    def _pass(self, chunk: bytes) -> None:
+        self.flow.passed += len(chunk)
+        self.sink.write(chunk)
+
+    def _enter(self, chunk: bytes) -> None:
+        self.flow.entered += len(chunk)
+        self._stages[0].data(chunk)
+
+    def _leave(self, chunk: bytes) -> None:
+        self.flow.left += len(chunk)
         self.sink.write(chunk)
 
     def _finish(self) -> None:
         if self._ended_badly:
             self.connection.reset()
+        elif self._cut:
+            self.connection.close()
         else:
             self.connection.finished(self)
 
@@ -248,6 +267,9 @@ class Connection:
         self.rng = rng
         self.over = False
         """Closing or closed."""
+        self.established = False
+        """Both sockets are there, and the toxics of that moment have met the connection: one that comes later meets it
+        in mid-flow."""
         self._accepted = accepted
         self._dialled = dialled
         self._gone = gone
@@ -297,6 +319,7 @@ class Connection:
             self.abort()
             return
         self._dialled(self)
+        self.established = True
         self.upstream.start()
 
     def _end(self, how: Callable[[asyncio.Transport], None]) -> None:

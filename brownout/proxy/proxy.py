@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from random import Random
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from brownout.proxy.counters import Counters
 from brownout.proxy.errors import ApiError, already_exists, not_found
 from brownout.proxy.link import Connection
+from brownout.proxy.schedule import Play
 from brownout.proxy.scheduler import Scheduler
 from brownout.proxy.toxic import Stream, Toxic, with_attributes
 
@@ -65,10 +67,14 @@ class Proxy:
             ApiError: an address is malformed.
         """
         self.name = name
-        self.listen = Address.parse(listen or ":0")
+        try:
+            self.listen = Address.parse(listen or ":0")
+        except ApiError as exc:
+            raise ApiError(exc.status, f"listen tcp: {exc.message}") from exc
         self.upstream = Address.parse(upstream)
         self.counters = counters or Counters()
         self.toxics: list[Toxic] = []
+        self._plays: dict[Toxic, Play] = {}
         self.disabled_by: set[str] = set()
         """Leases of which each alone keeps the proxy disabled; empty where it is enabled, or disabled for good."""
         self._scheduler = scheduler
@@ -147,13 +153,15 @@ class Proxy:
         self.disabled_by.discard(lease)
 
     async def close(self) -> None:
-        """Drop everything and let go of the port."""
+        """Drop everything, toxics included, and let go of the port."""
         await self._stop()
         self._release_port()
+        self.remove_toxics(self.toxics)
 
     async def move(self, *, listen: Address, upstream: Address) -> None:
         """Change the addresses: drops all connections and leaves the proxy disabled."""
-        await self.close()
+        await self._stop()
+        self._release_port()
         self.listen = listen
         self.upstream = upstream
 
@@ -180,6 +188,10 @@ class Proxy:
         if any(existing.name == toxic.name for existing in self.toxics):
             raise already_exists("toxic")
         self.toxics.append(toxic)
+        if toxic.schedule is not None:
+            self._plays[toxic] = Play(
+                toxic.schedule, self._scheduler, partial(self._set_value, toxic, toxic.schedule.of)
+            )
         self._apply(toxic.stream)
 
     def update_toxic(self, name: str, *, attributes: Mapping[str, object], toxicity: float | None) -> Toxic:
@@ -187,16 +199,28 @@ class Proxy:
         toxic = self.toxic(name)
         toxic.attributes = with_attributes(toxic.attributes, attributes)
         toxic.toxicity = toxic.toxicity if toxicity is None else toxicity
-        for connection in list(self._connections):
-            connection.link(toxic.stream).update(toxic)
-        self._apply(toxic.stream)
+        self._changed(toxic)
         return toxic
 
     def remove_toxics(self, toxics: list[Toxic]) -> None:
         """Heal those; data held back by them flows on at once."""
+        for toxic in toxics:
+            if toxic in self._plays:
+                self._plays.pop(toxic).stop()
         self.toxics = [kept for kept in self.toxics if kept not in toxics]
         for stream in Stream:
             self._apply(stream)
+
+    def _set_value(self, toxic: Toxic, of: str, value: float) -> None:
+        before = (toxic.attributes, toxic.toxicity)
+        toxic.set_value(of, value)
+        if before != (toxic.attributes, toxic.toxicity):
+            self._changed(toxic)
+
+    def _changed(self, toxic: Toxic) -> None:
+        for connection in list(self._connections):
+            connection.link(toxic.stream).update(toxic)
+        self._apply(toxic.stream)
 
     def _apply(self, stream: Stream) -> None:
         toxics = [toxic for toxic in self.toxics if toxic.stream is stream]

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from brownout.proxy.errors import ApiError, bad_request
+from brownout.proxy.schedule import Schedule
 
 if TYPE_CHECKING:
     from brownout.proxy.link import Link
@@ -29,6 +30,8 @@ class Stream(StrEnum):
     DOWNSTREAM = "downstream"
     """From server to client."""
 
+
+TOXICITY = "toxicity"
 
 A = TypeVar("A")
 """A toxic's attributes: a frozen dataclass whose fields, all with defaults, are its parameters."""
@@ -47,9 +50,21 @@ class Toxic:
     """The frozen dataclass that goes with `type`."""
     lease: str | None = None
     """The lease that it lives on; it goes when the lease does."""
+    schedule: Schedule | None = None
+    """What changes one of its attributes, or its toxicity, with time."""
+    connections_met: int = 0
+    """For a stage that tells connections apart by their order."""
+
+    def set_value(self, of: str, value: float) -> None:
+        """Give an attribute, or the toxicity, that value; rounded where the attribute is a whole number."""
+        if of == TOXICITY:
+            self.toxicity = value
+        else:
+            kind = type(getattr(self.attributes, of))
+            self.attributes = replace(self.attributes, **{of: round(value) if kind is int else value})
 
     def to_json(self) -> dict[str, object]:
-        """Toxiproxy's fields; `lease` only where there is one."""
+        """Toxiproxy's fields; `lease` and `schedule` only where there is one."""
         shown: dict[str, object] = {
             "attributes": asdict(self.attributes),
             "name": self.name,
@@ -59,6 +74,8 @@ class Toxic:
         }
         if self.lease is not None:
             shown["lease"] = self.lease
+        if self.schedule is not None:
+            shown["schedule"] = self.schedule.to_json()
         return shown
 
 
@@ -153,13 +170,20 @@ def with_attributes(current: Any, given: Mapping[str, object]) -> Any:
         ApiError: 400, naming the attribute.
     """
     types = {field.name: type(getattr(current, field.name)) for field in fields(current)}
+    accepted: dict[str, object] = {}
     for name, value in given.items():
         if name not in types:
             near = difflib.get_close_matches(name, types, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; allowed: {', '.join(types)}"
-            raise bad_request(f"unknown attribute {name!r}{hint}")
+            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(types) or 'none'}"
+            raise bad_request(f"unknown attribute {name!r}; {hint}")
+        # JSON does not tell 1 from 1.0.
+        value = float(value) if types[name] is float and type(value) is int else value  # noqa: PLW2901
         if type(value) is not types[name]:
             raise bad_request(f"attribute {name!r} must be of type {types[name].__name__}")
-        if isinstance(value, int) and not 0 <= value < 2**63:
+        if isinstance(value, int | float) and not 0 <= value < 2**63:
             raise bad_request(f"attribute {name!r} must not be negative, nor above 2^63-1")
-    return replace(current, **given)
+        accepted[name] = value
+    try:
+        return replace(current, **accepted)
+    except ValueError as exc:
+        raise bad_request(str(exc)) from exc

@@ -72,7 +72,7 @@ def test_a_severed_link_degrades_answers_is_proved_by_figures_and_is_whole_after
         proof = await up.target.prove(PLACE, breakage, lease="severed")
         assert proof.works, proof.summary
         assert proof.figures["upstream_bytes"] == proof.figures["downstream_bytes"] == 0
-        assert proof.figures["swallowed_bytes" if isinstance(breakage, Blackhole) else "resets"] > 0
+        assert proof.figures["upstream_swallowed" if isinstance(breakage, Blackhole) else "resets"] > 0
         await up.target.heal(PLACE, breakage, lease="severed")
         await up.target.heal(PLACE, breakage, lease="severed")
         assert await level(up, tenant) == 0

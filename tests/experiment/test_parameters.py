@@ -11,7 +11,7 @@ from brownout.fault import fault
 from brownout.parameters import Parameter, key_of, parameters_of, parse
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.system import ServiceName, System
-from brownout.units import Duration, Share, Size, UnitError
+from brownout.units import Bandwidth, Duration, Share, Size, UnitError
 
 
 def test_parameters_are_seen_through_the_context_manager(stand_ins: Any) -> None:
@@ -62,6 +62,7 @@ def test_keys_are_names_with_hyphens() -> None:
     [
         (Duration, "1.5m", 90.0),
         (Size, "1KiB", 1024),
+        (Bandwidth, "64kB/s", 64_000.0),
         (Share, "99.9%", 0.999),
         (ServiceName, " gateway ", "gateway"),
         (int, 3, 3),

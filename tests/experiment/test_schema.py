@@ -9,7 +9,7 @@ import pytest
 from brownout import schema
 from brownout.parameters import Parameter, parse
 from brownout.schema import FILE, json_schema
-from brownout.units import Duration, Rate, Share, Size, UnitError
+from brownout.units import Bandwidth, Duration, Rate, Share, Size, UnitError
 
 
 def test_the_committed_schema_is_fresh() -> None:
@@ -57,6 +57,7 @@ def test_a_rolling_window_is_an_abort_condition_s_alone(stand_ins: Any) -> None:
         (Duration, ["500ms", "1.5 m", ".5s", "20", "20x", "s", "1:30", "-1s", "5 µs", "1h ", "2min"]),
         (Rate, ["20/s", "1200/m", "20", "20/x", "20s", "1.5/min"]),
         (Size, ["64MiB", "10 kB", "64", "64mb", "1B"]),
+        (Bandwidth, ["64kB/s", "1.5 MiB/s", "64kB", "64/s", "64kB/m"]),
         (Share, ["99%", "99.9 %", "0.99", "99 percent"]),
     ],
 )

@@ -1,7 +1,9 @@
 """Each fault, entered against a plan, says what it would break."""
 
 import asyncio
+import json
 from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ from brownout import registry
 from brownout.breakage import (
     Blackhole,
     Breakage,
+    Corrupt,
     CrashLoop,
     Delay,
+    DropConnections,
     ExhaustFds,
     Freeze,
     Kill,
@@ -20,15 +24,27 @@ from brownout.breakage import (
     LinkPlace,
     Reset,
     ServicePlace,
+    Slice,
+    SlowClose,
     SlowStart,
+    StallTls,
     StarveCpu,
     Stop,
+    Throttle,
+    Truncate,
 )
+from brownout.faults.bandwidth import bandwidth
+from brownout.faults.connection_drop import connection_drop
+from brownout.faults.corrupt import corrupt
 from brownout.faults.latency import latency
 from brownout.faults.partition import partition
+from brownout.faults.slice import slice_
+from brownout.faults.slow_close import slow_close
+from brownout.faults.tls_stall import tls_stall
+from brownout.faults.truncate import truncate
 from brownout.parameters import parameters_of
 from brownout.system import Plan, ServiceName, Topology, UnknownPlace
-from brownout.units import Latency
+from brownout.units import Bandwidth, Duration, Latency, Share, Size
 
 GATEWAY, CACHE = ServiceName("gateway"), ServiceName("cache")
 TOPOLOGY = Topology(services=("gateway", "cache"), links=(("gateway", "cache"),), capabilities=frozenset())
@@ -57,7 +73,70 @@ def test_latency_delays_answers_by_what_it_is_told() -> None:
     assert planned(plan, late) == [(LinkPlace("gateway", "cache"), Delay(latency=0.5, jitter=0.1))]
 
 
-@pytest.mark.parametrize("fault", [partition, latency])
+CASES: list[tuple[Any, dict[str, Any], Breakage]] = [
+    (partition, {"direction": "to"}, Blackhole(direction="to")),
+    (partition, {"direction": "from", "cycle": Duration(4.0)}, Blackhole(direction="from", cycle=4.0)),
+    (partition, {"manner": "reset", "cycle": Duration(4.0)}, Reset(cycle=4.0)),
+    (
+        latency,
+        {"latency": Latency(0.5), "course": "ramp", "period": Duration(9.0)},
+        Delay(latency=0.5, course="ramp", period=9.0),
+    ),
+    (
+        latency,
+        {"latency": Latency(0.5), "course": "random", "period": Duration(2.0), "seed": 7},
+        Delay(latency=0.5, course="random", period=2.0, seed=7),
+    ),
+    (bandwidth, {"rate": Bandwidth(64_000.0)}, Throttle(rate=64_000.0)),
+    (slow_close, {"delay": Latency(2.0)}, SlowClose(delay=2.0)),
+    (slice_, {"size": Size(16)}, Slice(size=16)),
+    (
+        slice_,
+        {"size": Size(16), "variation": Size(8), "delay": Latency(0.01)},
+        Slice(size=16, variation=8, delay=0.01),
+    ),
+    (truncate, {"after": Size(1024)}, Truncate(after=1024)),
+    (corrupt, {"share": Share(0.001)}, Corrupt(share=0.001)),
+    (corrupt, {"share": Share(0.001), "seed": 7}, Corrupt(share=0.001, seed=7)),
+    (connection_drop, {"first": 2}, DropConnections(first=2)),
+    (connection_drop, {"every": 3}, DropConnections(every=3)),
+    (tls_stall, {}, StallTls()),
+]
+
+
+@pytest.mark.parametrize(("fault", "given", "breakage"), CASES)
+def test_a_fault_breaks_what_its_arguments_say(fault: Any, given: dict[str, Any], breakage: Breakage) -> None:
+    plan = Plan(TOPOLOGY)
+    assert planned(plan, fault(plan, from_=GATEWAY, to=CACHE, **given)) == [(LinkPlace("gateway", "cache"), breakage)]
+    # Into the ledger it goes as JSON.
+    assert json.loads(json.dumps(breakage.parameters())) == asdict(breakage)
+
+
+@pytest.mark.parametrize(
+    ("fault", "given", "said"),
+    [
+        (partition, {"manner": "reset", "direction": "to"}, "direction: to is for a blackhole"),
+        (partition, {"cycle": Duration(0.01)}, "cycle: 100ms is the shortest"),
+        (latency, {"latency": Latency(1.0), "course": "ramp"}, "period: 100ms at least with course: ramp"),
+        (latency, {"latency": Latency(1.0), "period": Duration(1.0)}, "period: needs a course"),
+        (latency, {"latency": Latency(1.0), "seed": 7}, "seed: needs course: random"),
+        (bandwidth, {"rate": Bandwidth(10.0)}, "rate: 1 kB/s is the least"),
+        (slice_, {"size": Size(0)}, "size: at least 1 B"),
+        (slice_, {"size": Size(8), "variation": Size(8)}, "variation: must be less than size"),
+        (corrupt, {"share": Share(0.0)}, "share: must be above 0%"),
+        (corrupt, {"share": Share(0.1), "seed": 0}, "seed: must be between"),
+        (connection_drop, {}, "give first or every"),
+        (connection_drop, {"first": -1, "every": 2}, "give first or every"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_when_planned(fault: Any, given: dict[str, Any], said: str) -> None:
+    plan = Plan(TOPOLOGY)
+    with pytest.raises(ValueError, match=said):
+        planned(plan, fault(plan, from_=GATEWAY, to=CACHE, **given))
+    assert plan.steps == []
+
+
+@pytest.mark.parametrize("fault", {fault for fault, _, _ in CASES}, ids=lambda fault: str(fault.__name__))
 def test_a_fault_documents_every_parameter_that_an_experiment_may_give(fault: Any) -> None:
     parameters = parameters_of(fault)
     assert {parameter.key for parameter in parameters} >= {"from", "to"}
@@ -114,6 +193,11 @@ def test_a_fault_on_a_service_that_is_not_there_is_refused_when_planned() -> Non
     plan = Plan(TOPOLOGY)
     with pytest.raises(UnknownPlace, match="no service nowhere"):
         planned(plan, registry.faults().get("kill")(plan, service=ServiceName("nowhere")))
+
+
+def test_every_fault_of_a_link_is_registered() -> None:
+    ours = registry.Registry.installed("fault", distribution="brownout")
+    assert {ours.get(name) for name in ours.names()} >= {fault for fault, _, _ in CASES}
 
 
 def test_a_fault_on_a_link_that_is_not_there_is_refused_when_planned() -> None:

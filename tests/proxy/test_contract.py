@@ -1,6 +1,7 @@
 """What Brownout's proxy and a real Toxiproxy have in common: run against both, so that neither can drift."""
 
 import socket
+import subprocess
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import toxiproxy
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-from tests.proxy.wire import TOKEN, Control, Servers, dial, port_of, receive, silent
+from tests.proxy.wire import PATIENCE_S, TOKEN, Control, Servers, dial, port_of, real_toxiproxy, receive, silent
 
 LOOSE_S = 2.0
 """By how much a shared machine may be late."""
@@ -97,6 +98,17 @@ def test_toxics_are_listed_upstream_first(any_control: Control) -> None:
             400,
             "stream was invalid, can be either upstream or downstream",
         ),
+        (
+            ("POST", "/proxies/db/toxics", {"type": "latency", "stream": ""}),
+            400,
+            "stream was invalid, can be either upstream or downstream",
+        ),
+        (
+            ("POST", "/proxies", {"name": "x", "upstream": "127.0.0.1:1", "listen": "nowhere"}),
+            500,
+            "listen tcp: address nowhere: missing port in address",
+        ),
+        (("POST", "/proxies/db", {"listen": "nowhere"}), 500, "address nowhere: missing port in address"),
         (("POST", "/proxies", b""), 400, "bad request body: EOF"),
     ],
 )
@@ -112,6 +124,7 @@ def test_refusals_have_toxiproxys_status_and_words(
     ("path", "body"),
     [
         ("/proxies", b"{bad"),
+        ("/proxies", b"[" * 100_000),
         ("/proxies", [1]),
         ("/proxies", {"name": 3, "upstream": "127.0.0.1:1"}),
         ("/proxies/db", {"enabled": "yes"}),
@@ -177,6 +190,27 @@ def test_populate_checks_every_proxy_before_it_creates_one(any_control: Control)
         {"error": "missing required field: upstream at proxy 2", "status": 400, "proxies": None},
     )
     assert any_control.request("GET", "/proxies") == (200, {})
+
+
+def test_populate_tells_what_it_has_created_before_it_failed(any_control: Control) -> None:
+    good = {"name": "good", "upstream": "127.0.0.1:1", "listen": "127.0.0.1:0"}
+    status, answer = any_control.request("POST", "/populate", [good, {**good, "name": "bad", "listen": "nowhere"}])
+    assert (status, answer["status"]) == (500, 500)
+    assert answer["error"] == "listen tcp: address nowhere: missing port in address"
+    assert [proxy["name"] for proxy in answer["proxies"]] == ["good"]
+    assert list(any_control.request("GET", "/proxies")[1]) == ["good"]
+
+
+def test_populate_with_nothing_creates_nothing(any_control: Control) -> None:
+    assert any_control.request("POST", "/populate", []) == (201, {"proxies": None})
+
+
+def test_populate_keeps_a_proxy_that_listens_on_a_host_by_name(any_control: Control) -> None:
+    asked = {"name": "db", "upstream": "127.0.0.1:1", "listen": "localhost:0"}
+    port = port_of(any_control.request("POST", "/proxies", asked)[1]["listen"])
+    any_control.request("POST", "/proxies/db/toxics", {"type": "latency"})
+    _, answer = any_control.request("POST", "/populate", [{**asked, "listen": f"localhost:{port}"}])
+    assert [toxic["name"] for toxic in answer["proxies"][0]["toxics"]] == ["latency_downstream"]
 
 
 def test_reset_enables_proxies_and_removes_toxics(any_control: Control) -> None:
@@ -351,6 +385,34 @@ def test_the_unmodified_python_client_works(any_control: Control, servers: Serve
             proxy.toxics()
     finally:
         server.update_api_consumer(*was)
+
+
+def test_toxiproxys_own_command_line_works(any_control: Control, servers: Servers) -> None:
+    url = any_control.url.replace("//", f"//brownout:{any_control.token}@") if any_control.token else any_control.url
+
+    def cli(*arguments: str) -> str:
+        done = subprocess.run(
+            [real_toxiproxy().cli, *arguments],
+            env={"TOXIPROXY_URL": url},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=True,
+        )
+        assert "ailed" not in done.stdout + done.stderr  # it ends with 0 even so
+        return done.stdout
+
+    cli("create", "--listen", "127.0.0.1:0", "--upstream", f"127.0.0.1:{servers.echo()}", "db")
+    cli("toxic", "add", "--type", "latency", "--toxicName", "slow", "--attribute", "latency=20", "db")
+    cli("toxic", "update", "--toxicName", "slow", "--attribute", "latency=30", "db")
+    shown = cli("inspect", "db")
+    assert "slow" in shown
+    assert "latency=30" in shown
+    cli("toxic", "remove", "--toxicName", "slow", "db")
+    cli("toggle", "db")
+    assert "disabled" in cli("list")
+    cli("delete", "db")
+    assert any_control.client.proxies() == {}
 
 
 def test_our_client_offers_the_packages_objects(any_control: Control) -> None:

@@ -268,8 +268,9 @@ def test_a_new_toxic_is_one_registered_class(shouting: str) -> None:
     assert wire.server.written == [(0.01, b"HELLO!!")]
 
 
-def test_the_toxics_of_the_first_part_are_registered() -> None:
-    assert {"latency", "timeout", "reset_peer"} <= set(TOXIC_TYPES)
+def test_all_of_toxiproxys_toxics_are_registered_and_ours() -> None:
+    toxiproxys = {"bandwidth", "latency", "limit_data", "noop", "reset_peer", "slicer", "slow_close", "timeout"}
+    assert set(TOXIC_TYPES) == toxiproxys | {"corrupt", "drop_connections", "tls_stall"}
 
 
 @pytest.mark.parametrize(
@@ -299,3 +300,13 @@ def test_a_closed_link_keeps_no_timer_and_passes_nothing() -> None:
     wire.scheduler.advance(1)
     assert wire.server.written == []
     assert wire.server.end() == "aborted"
+
+
+def test_a_toxic_that_comes_when_the_connection_is_over_does_nothing() -> None:
+    wire = connected()
+    wire.connection.reset()
+    wire.connection.upstream.apply([toxic("reset_peer")])
+    wire.send(b"far too late")
+    wire.scheduler.advance(1)
+    assert wire.server.written == []
+    assert wire.counters.resets == 0

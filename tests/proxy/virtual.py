@@ -136,7 +136,7 @@ def connected(*, seed: int = 0) -> VirtualConnection:
     return VirtualConnection(seed=seed).accept().dial()
 
 
-def toxic(kind: str, *, stream: Stream = Stream.UPSTREAM, toxicity: float = 1.0, **attributes: int) -> Toxic:
+def toxic(kind: str, *, stream: Stream = Stream.UPSTREAM, toxicity: float = 1.0, **attributes: float) -> Toxic:
     return Toxic(
         name=f"{kind}_{stream}",
         type=kind,

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import selectors
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from brownout.proxy.client import ToxiproxyClient
+from tools.toxiproxy import Binaries, Unavailable, binaries
 
 TOKEN = "a-token-for-tests"
 PATIENCE_S = 10.0
@@ -173,17 +174,30 @@ def control_url(process: subprocess.Popen[bytes]) -> str:
     return str(json.loads(process.stdout.readline())["control"])
 
 
+@cache
+def _built() -> Binaries | Unavailable:
+    try:
+        return binaries()
+    except Unavailable as exc:
+        return exc
+
+
+def real_toxiproxy() -> Binaries:
+    """Skips, saying why, where there can be none."""
+    built = _built()
+    if isinstance(built, Unavailable):
+        pytest.skip(str(built))
+    return built
+
+
 def toxiproxy() -> Control:
-    binary = os.environ.get("TOXIPROXY_BINARY") or shutil.which("toxiproxy-server")
-    cached = Path.home() / ".cache" / "brownout" / "toxiproxy-server"
-    if binary is None and cached.exists():
-        binary = str(cached)
-    if binary is None:
-        pytest.skip(f"no real Toxiproxy: set TOXIPROXY_BINARY to a toxiproxy-server, or put one at {cached}")
+    binary = real_toxiproxy().server
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [binary, "-host", "127.0.0.1", "-port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [binary, "-host", "127.0.0.1", "-port", str(port), "-proxy-metrics"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
     )
     control = Control(f"http://127.0.0.1:{port}", token=None, process=process)
     assert process.stdout is not None

@@ -1,0 +1,148 @@
+"""What is measured on one side at a time."""
+
+import re
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from benchmarks.proxy.sides import LINK, Side
+from benchmarks.proxy.upstream import LARGE_PATH, SMALL_PATH
+
+LATENCY_MS = 50
+"""Of the toxic whose precision is measured."""
+_FELT_MS = 20
+_UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3}
+_UNITS_BYTES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
+_REQUEST = f"GET {SMALL_PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk tells. Milliseconds, and bytes per second."""
+
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+    bytes_per_s: float
+    cpu_us: float
+    """CPU time of the proxy per request, in microseconds."""
+
+
+def load(wrk: str, side: Side, *, connections: int, seconds: int, path: str = SMALL_PATH) -> Load:
+    """As many requests as the connections carry, each after the answer to the one before.
+
+    Raises:
+        RuntimeError: wrk failed, or counted errors.
+    """
+    before = side.cpu_s()
+    done = subprocess.run(
+        [wrk, "--latency", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{side.port}{path}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    cpu = side.cpu_s() - before
+    said = done.stdout
+    if done.returncode or "Socket errors" in said or "Non-2xx" in said:
+        msg = f"wrk through {side.name}: {said or done.stderr}"
+        raise RuntimeError(msg)
+    requests = float(_found(r"(\d+) requests in", said))
+    return Load(
+        requests_per_s=float(_found(r"Requests/sec:\s+([\d.]+)", said)),
+        p50_ms=_ms(_found(r"^\s+50%\s+(\S+)", said)),
+        p99_ms=_ms(_found(r"^\s+99%\s+(\S+)", said)),
+        bytes_per_s=_bytes(_found(r"Transfer/sec:\s+(\S+)", said)),
+        cpu_us=cpu / requests * 1e6 if requests else 0.0,
+    )
+
+
+def bulk(wrk: str, side: Side, *, seconds: int) -> float:
+    """MB (10^6 bytes) a second of large answers on one connection."""
+    return load(wrk, side, connections=1, seconds=seconds, path=LARGE_PATH).bytes_per_s / 1e6
+
+
+def lateness(wrk: str, side: Side, *, connections: int, seconds: int) -> tuple[float, float]:
+    """By how many milliseconds the median and the 99th percentile of answers come later than the toxic says."""
+    assert side.client is not None  # noqa: S101 - it is for proxies
+    toxic = side.client.add_toxic(LINK, type="latency", attributes={"latency": LATENCY_MS})
+    try:
+        found = load(wrk, side, connections=connections, seconds=seconds)
+    finally:
+        side.client.remove_toxic(LINK, toxic)
+    return found.p50_ms - LATENCY_MS, found.p99_ms - LATENCY_MS
+
+
+def switching(side: Side, *, connections: int) -> tuple[float, float]:
+    """Milliseconds from asking for a toxic until a client feels it, and from asking for its removal until not any more.
+
+    Felt is what the first request shows that is sent after it took effect; healed is the first fast answer.
+    """
+    assert side.client is not None  # noqa: S101 - it is for proxies
+    with ExitStack() as stack:
+        for _ in range(connections - 1):
+            _ask(stack.enter_context(socket.create_connection(("127.0.0.1", side.port), _PATIENCE_S)))
+        pinger = _Pinger(stack.enter_context(socket.create_connection(("127.0.0.1", side.port), _PATIENCE_S)))
+        pinger.start()
+        time.sleep(0.05)
+        injected = time.perf_counter()
+        toxic = side.client.add_toxic(LINK, type="latency", attributes={"latency": _FELT_MS})
+        time.sleep(0.1)
+        healed = time.perf_counter()
+        side.client.remove_toxic(LINK, toxic)
+        time.sleep(0.05)
+        pinger.stop()
+    slow = [(sent, answered) for sent, answered in pinger.pings if answered - sent >= _FELT_MS / 1000]
+    felt = min(sent for sent, _ in slow if sent > injected - _FELT_MS / 1000)
+    well = min(at for sent, at in pinger.pings if at > healed and at - sent < _FELT_MS / 1000)
+    return max(0.0, felt - injected) * 1e3, (well - healed) * 1e3
+
+
+class _Pinger(threading.Thread):
+    """Asks over and over, noting when it asked and when it was answered."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self.pings: list[tuple[float, float]] = []
+        self._connection = connection
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            sent = time.perf_counter()
+            _ask(self._connection)
+            self.pings.append((sent, time.perf_counter()))
+            time.sleep(0.0005)  # leaves the machine to the proxy
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join(_PATIENCE_S)
+
+
+def _ask(connection: socket.socket) -> None:
+    connection.sendall(_REQUEST)
+    connection.recv(65536)
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    if match is None:
+        msg = f"wrk did not say {pattern}: {text}"
+        raise RuntimeError(msg)
+    return match[1]
+
+
+def _quantity(text: str, units: dict[str, float]) -> float:
+    number, unit = re.fullmatch(r"([\d.]+)(\D+)", text).groups()  # type: ignore[union-attr]  # wrk's own format
+    return float(number) * units[unit]
+
+
+def _ms(text: str) -> float:
+    return _quantity(text, _UNITS_MS)
+
+
+def _bytes(text: str) -> float:
+    return _quantity(text, {unit: float(size) for unit, size in _UNITS_BYTES.items()})
