@@ -9,10 +9,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CATALOGUE", "DEPENDENCIES", "PROVIDERS", "ConfigurationError", "Setting", "Settings", "SettingsError"]
+__all__ = [
+    "CATALOGUE",
+    "DEPENDENCIES",
+    "PROVIDERS",
+    "REPLICAS",
+    "ConfigurationError",
+    "Setting",
+    "Settings",
+    "SettingsError",
+]
 
 PROVIDERS = ("llm-primary", "llm-secondary")
-DEPENDENCIES = ("vector-db", "cache", "embedding", *PROVIDERS)
+REPLICAS = ("inference-1", "inference-2")
+"""The inference workers, where the main model is self-hosted."""
+DEPENDENCIES = ("vector-db", "cache", "embedding", *PROVIDERS, *REPLICAS)
 
 IO_TIMEOUT_FLOOR_S = 0.5
 """Scaling never takes an I/O timeout below this: a network does not get faster because a run is shorter."""
@@ -31,7 +42,10 @@ class SettingsError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting. Durations are in seconds, shares between 0 and 1. `floor` bounds scaling from below, in seconds."""
+    """One setting. Durations are in seconds, shares between 0 and 1. `floor` bounds scaling from below, in seconds.
+
+    A text with `choices` is one of them.
+    """
 
     name: str
     type: Kind
@@ -39,6 +53,7 @@ class Setting:
     doc: str
     scaled: bool = False
     floor: float = 0.0
+    choices: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Value]:
         """Return what `target-stack settings --json` prints for it."""
@@ -51,7 +66,7 @@ class Setting:
                 return value
             case "switch" if value in ("on", "off"):
                 return value == "on"
-            case "text" if isinstance(value, str):
+            case "text" if isinstance(value, str) and (not self.choices or value in self.choices):
                 return value
             case "integer" if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
                 return value
@@ -60,7 +75,8 @@ class Setting:
             case "duration" | "number" if _is_number(value) and float(str(value)) >= 0:
                 return float(str(value))
             case _:
-                msg = f"setting {self.name!r}: {value!r} is not {_EXPECTED[self.type]}"
+                expected = f"one of {', '.join(self.choices)}" if self.choices else _EXPECTED[self.type]
+                msg = f"setting {self.name!r}: {value!r} is not {expected}"
                 raise SettingsError(msg)
 
 
@@ -132,6 +148,57 @@ def _provider(name: str) -> Iterator[Setting]:
     )
 
 
+def _choice(name: str, default: str, choices: tuple[str, ...], doc: str) -> Setting:
+    doc = f"{doc} One of: {', '.join(choices)}."
+    return Setting(name=name, type="text", default=default, doc=doc, choices=choices)
+
+
+def _integer(name: str, default: int, doc: str) -> Setting:
+    return Setting(name=name, type="integer", default=default, doc=doc)
+
+
+def _time(name: str, default: float, doc: str) -> Setting:
+    return Setting(name=name, type="duration", default=default, doc=doc)
+
+
+def _inference() -> Iterator[Setting]:
+    yield Setting(
+        name="inference.model", type="text", default="atlas-large", doc="Models that a replica serves, comma-separated."
+    )
+    yield _choice(
+        "inference.memory",
+        "auto",
+        ("auto", "host", "cuda"),
+        "Memory behind the KV cache; auto takes a CUDA device where there is one.",
+    )
+    yield _choice(
+        "inference.on-oom",
+        "preempt",
+        ("reject", "preempt", "die"),
+        "When memory for a block is refused: the request fails, others give way and new ones wait, or the engine dies.",
+    )
+    yield _span("inference.dead-linger", 2.0, "How long a worker whose engine is dead answers 500 before it exits.")
+    yield _span("inference.load-time", 3.0, "Loading the model, at every start.")
+    yield _integer("inference.kv-blocks", 2048, "Blocks of the KV cache.")
+    yield _integer("inference.block-size", 16, "Tokens in a block.")
+    yield _integer("inference.kv-bytes-per-token", 4096, "Memory for the keys and values of one token.")
+    yield _integer("inference.max-num-seqs", 64, "Sequences in one batch, at most.")
+    yield _integer("inference.max-model-len", 4096, "Tokens of prompt and answer together, at most.")
+    yield _integer("inference.max-num-batched-tokens", 2048, "Tokens computed in one step, unless one prompt is longer.")
+    yield _time("inference.step-time", 0.006, "Median time of a step, whatever it does; sigma 0.1, lognormal.")
+    yield _time("inference.prefill-time", 0.00003, "What each prompt token adds to a step.")
+    yield _time("inference.decode-time", 0.0001, "What each sequence adds to a step.")
+    yield _switch(
+        "inference.backpressure", "Refusing requests with 503 when there is little room left. Off: they queue."
+    )
+    yield Setting(
+        name="inference.backpressure-at",
+        type="share",
+        default=0.85,
+        doc="Utilisation, of blocks or of seats, above which requests are refused.",
+    )
+
+
 def _all() -> Iterator[Setting]:
     yield _switch("fallbacks", "The degradation ladder. Off: an answer without fresh retrieval is refused with 503.")
     yield _switch("failover", "Trying the next provider. Off: only the first provider of the chain is ever called.")
@@ -144,6 +211,12 @@ def _all() -> Iterator[Setting]:
     )
     yield Setting(name="main-model", type="text", default="atlas-large", doc="Model of levels 0 to 2.")
     yield Setting(name="small-model", type="text", default="atlas-mini", doc="Model of level 3.")
+    yield _choice(
+        "main-model.served-by",
+        "provider",
+        ("provider", "self-hosted"),
+        "Who serves the main model first. Self-hosted: the inference replicas, with the providers behind them.",
+    )
     yield Setting(
         name="prices",
         type="text",
@@ -167,7 +240,11 @@ def _all() -> Iterator[Setting]:
     yield _io_timeout("llm.first-token-timeout", 5.0, "From the request to a provider's first token.")
     yield _io_timeout("llm.inter-token-timeout", 2.0, "Between two tokens of a stream.")
     yield _io_timeout("llm.timeout", 30.0, "One whole call of a provider.")
-    yield Setting(name="llm.max-attempts", type="integer", default=3, doc="Provider calls for one request, at most.")
+    yield _integer("llm.max-attempts", 3, "Calls of providers and replicas for one request, at most.")
+    yield _switch("replica-health", "Sending requests only to replicas whose health check succeeds. Off: to all alike.")
+    yield _span("inference.health-interval", 1.0, "Between two health checks of a replica.")
+    yield _io_timeout("inference.health-timeout", 0.5, "One health check of a replica.")
+    yield _integer("inference.health-failures", 2, "Failed checks in a row that take a replica out of service.")
     yield _span("exact-cache.ttl", 3600.0, "How long an answer is served to the same question over the same documents.")
     yield _span("fallback-cache.ttl", 86400.0, "How long retrieval results and last answers are kept for the ladder.")
     yield _span("balanced.max-staleness", 3600.0, "Oldest cached documents and answers under the balanced policy.")
@@ -176,8 +253,12 @@ def _all() -> Iterator[Setting]:
     yield from _breaker("embedding", failures=3, recovery=60.0)
     for name in PROVIDERS:
         yield from _breaker(name, failures=3, recovery=60.0)
+    for name in REPLICAS:
+        # A replica that is started again is back in seconds, and its health is watched besides.
+        yield from _breaker(name, failures=3, recovery=10.0)
     for name in PROVIDERS:
         yield from _provider(name)
+    yield from _inference()
 
 
 CATALOGUE: dict[str, Setting] = {setting.name: setting for setting in _all()}
