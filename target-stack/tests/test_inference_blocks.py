@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fakes import FakeMemory
@@ -66,8 +67,7 @@ def test_a_block_cannot_be_given_back_twice() -> None:
 
 
 def resident() -> int:
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_host_memory_is_there_once_it_is_written_and_gone_once_it_is_released() -> None:

@@ -94,7 +94,7 @@ def test_preempt_lets_others_give_way_when_memory_is_refused_and_holds_admission
     refused = step(engine)
     assert (refused.out_of_memory, refused.decode, refused.preempted) == (1, [first], [second])
     memory.capacity = 0
-    while not first.phase is Phase.ENDED:
+    while first.phase is not Phase.ENDED:
         step(engine)
     for _ in range(3):
         assert step(engine).empty
@@ -118,13 +118,16 @@ def test_reject_ends_the_one_that_needed_the_memory_and_no_other() -> None:
     assert memory.held == 0
 
 
-@pytest.mark.parametrize("prompt", [4, 12])
-def test_die_tells_whoever_drives_it(prompt: int) -> None:
+def test_die_tells_whoever_drives_it_at_admission_and_later() -> None:
     engine = scheduler(memory=FakeMemory(BLOCK), on_oom=OnOom.DIE)
-    queued(engine, (prompt, 3))
+    queued(engine, (12, 3))
     with pytest.raises(OutOfMemoryError):
-        for _ in range(2):
-            step(engine)
+        engine.schedule()
+    engine = scheduler(memory=FakeMemory(BLOCK), on_oom=OnOom.DIE)
+    queued(engine, (4, 3))
+    step(engine)
+    with pytest.raises(OutOfMemoryError):
+        engine.schedule()
 
 
 def test_an_aborted_sequence_leaves_the_step_that_it_is_in() -> None:

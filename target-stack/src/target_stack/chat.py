@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from target_stack.answering import Answerer, Begin, BrokenStreamError, Finish, Question, Text
+from target_stack.asgi import cancel, disconnect, send_body, send_response
 from target_stack.auth import Authenticator
 from target_stack.clock import Clock
 from target_stack.failures import StackError
@@ -120,16 +121,16 @@ class _LiveResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         work = asyncio.create_task(self._respond(send))
-        gone = asyncio.create_task(_disconnect(receive))
+        gone = asyncio.create_task(disconnect(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             if not work.done() and not gone.done():
-                await _cancel(work)
+                await cancel(work)
                 await self._stopped(send)
             raise
         finally:
-            await _cancel(work, gone)
+            await cancel(work, gone)
             self._log()
         if not work.cancelled():
             work.result()
@@ -146,7 +147,7 @@ class _LiveResponse(Response):
             self._outcome = error.code
             self._metrics.errors.labels(error.source.value).inc()
             headers = {"x-request-id": self._question.request_id, "x-policy": self._question.policy.name}
-            await _send_response(send, error_response(error, headers))
+            await send_response(send, error_response(error, headers))
 
     async def _respond_with_body(self, send: Send) -> None:
         text: list[str] = []
@@ -158,7 +159,7 @@ class _LiveResponse(Response):
                     case Text(piece):
                         text.append(piece)
                     case Finish(reason, serving):
-                        await _send_response(send, self._whole("".join(text), reason, serving))
+                        await send_response(send, self._whole("".join(text), reason, serving))
         self._outcome = "ok"
 
     def _whole(self, text: str, finish_reason: str, serving: Serving) -> Response:
@@ -207,7 +208,7 @@ class _LiveResponse(Response):
     ) -> None:
         choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
         chunk = {**self._envelope("chat.completion.chunk", serving), "choices": [choice], **(extra or {})}
-        await _send_body(send, encode(msgspec.json.encode(chunk)))
+        await send_body(send, encode(msgspec.json.encode(chunk)))
 
     async def _finish(self, send: Send, reason: str, serving: Serving) -> None:
         """`serving` rides on the last chunk; a client that asked for usage gets it on a chunk without choices."""
@@ -219,14 +220,14 @@ class _LiveResponse(Response):
                 "usage": _usage(serving),
                 "serving": serving,
             }
-            await _send_body(send, encode(msgspec.json.encode(last)))
+            await send_body(send, encode(msgspec.json.encode(last)))
         else:
             await self._chunk(send, serving, {}, finish_reason=reason, extra={"serving": serving})
-        await _send_body(send, encode(DONE), last=True)
+        await send_body(send, encode(DONE), last=True)
 
     async def _end_with_error(self, send: Send, error: StackError, serving: Serving) -> None:
         event = {"error": error.body(), "serving": serving}
-        await _send_body(send, encode(msgspec.json.encode(event)) + encode(DONE), last=True)
+        await send_body(send, encode(msgspec.json.encode(event)) + encode(DONE), last=True)
 
     async def _stopped(self, send: Send) -> None:
         self._outcome = "shutting_down"
@@ -236,7 +237,7 @@ class _LiveResponse(Response):
             self._metrics.stream_failures.labels("shutdown").inc()
             await self._end_with_error(send, error, self._begun)
         else:
-            await _send_response(send, error_response(error, {"x-request-id": self._question.request_id}))
+            await send_response(send, error_response(error, {"x-request-id": self._question.request_id}))
 
     def _envelope(self, kind: str, serving: Serving | None) -> dict[str, object]:
         return {
@@ -267,23 +268,3 @@ def _usage(serving: Serving) -> dict[str, int]:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
-
-
-async def _send_body(send: Send, body: bytes, *, last: bool = False) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
-
-
-async def _send_response(send: Send, response: Response) -> None:
-    await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
-    await _send_body(send, bytes(response.body), last=True)
-
-
-async def _disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

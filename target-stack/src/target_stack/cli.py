@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from target_stack.settings import CATALOGUE, ConfigurationError, Settings
 
-ROLES = ("gateway", "embedding", "provider")
+ROLES = ("gateway", "embedding", "provider", "inference")
 
 
 def main(argv: list[str] | None = None) -> None:

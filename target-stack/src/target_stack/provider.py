@@ -1,12 +1,9 @@
 """An LLM provider: an OpenAI-compatible API over the extractive model, with a provider's pace."""
 
 import asyncio
-import hashlib
 import math
 import random
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
@@ -16,8 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from target_stack.clock import Clock, SystemClock
-from target_stack.extractive import answer
-from target_stack.prompt import documents_in
+from target_stack.completion import ChatCompletion, complete, digest_of
 from target_stack.server import run
 from target_stack.settings import PROVIDERS, ConfigurationError, Settings
 from target_stack.sse import DONE, encode
@@ -27,10 +23,6 @@ __all__ = ["serve"]
 
 SIGMA = 0.25
 """Spread of the lognormal times to the first token and between tokens."""
-SMALL_MODEL_SENTENCES = 1
-MAIN_MODEL_SENTENCES = 4
-
-_PIECE = re.compile(r"\s*\S+")
 
 
 def serve(settings: Settings, environ: Mapping[str, str], *, host: str, port: int) -> None:
@@ -86,50 +78,39 @@ class _Service:
         if asked.model not in self._models:
             self._requests.labels("unknown", "not_found").inc()
             return _error(404, f"model {asked.model!r} is not served here", "model_not_found")
-        completion = self._complete(asked, body)
+        digest = digest_of(body)
+        completion = complete(asked, small_model=self._small_model, digest=digest, created=int(self._clock.unix()))
+        # The same request has the same pace, in whatever order requests come.
+        pace = random.Random(f"{self._seed}:{self._name}:{digest}")  # noqa: S311 -- a simulated delay
+        delays = self._delays(completion, pace)
         if asked.stream:
             include_usage = asked.stream_options is not None and asked.stream_options.include_usage
-            events = self._events(completion, include_usage=include_usage)
+            events = self._events(completion, delays, include_usage=include_usage)
             return StreamingResponse(events, media_type="text/event-stream")
-        await self._pace(completion)
-        return Response(msgspec.json.encode(completion.whole()), media_type="application/json")
+        await self._pace(completion, delays)
+        return Response(completion.whole(), media_type="application/json")
 
-    def _complete(self, asked: ProviderRequest, body: bytes) -> "_Completion":
-        question = next((m.text for m in reversed(asked.messages) if m.role == "user"), "")
-        sentences = SMALL_MODEL_SENTENCES if asked.model == self._small_model else MAIN_MODEL_SENTENCES
-        pieces = _PIECE.findall(answer(question, documents_in(asked.messages), sentences=sentences))
-        limit = asked.max_tokens if asked.max_tokens is not None else len(pieces)
-        # The same request has the same pace, in whatever order requests come.
-        digest = hashlib.sha256(body).hexdigest()
-        return _Completion(
-            id_=f"chatcmpl-{digest[:24]}",
-            model=asked.model,
-            created=int(self._clock.unix()),
-            pieces=pieces[:limit],
-            finish_reason="length" if limit < len(pieces) else "stop",
-            prompt_tokens=sum(len(_PIECE.findall(message.text)) for message in asked.messages),
-            pace=random.Random(f"{self._seed}:{self._name}:{digest}"),  # noqa: S311 -- a simulated delay
-        )
-
-    def _delays(self, completion: "_Completion") -> Iterator[float]:
-        yield self._ttft * math.exp(completion.pace.gauss(0, SIGMA))
+    def _delays(self, completion: ChatCompletion, pace: random.Random) -> Iterator[float]:
+        yield self._ttft * math.exp(pace.gauss(0, SIGMA))
         for _ in completion.pieces[1:]:
-            yield self._tpot * math.exp(completion.pace.gauss(0, SIGMA))
+            yield self._tpot * math.exp(pace.gauss(0, SIGMA))
 
-    async def _pace(self, completion: "_Completion") -> None:
+    async def _pace(self, completion: ChatCompletion, delays: Iterator[float]) -> None:
         try:
-            await asyncio.sleep(sum(self._delays(completion)))
+            await asyncio.sleep(sum(delays))
         except asyncio.CancelledError:
             self._requests.labels(completion.model, "cancelled").inc()
             raise
         self._count(completion)
 
-    async def _events(self, completion: "_Completion", *, include_usage: bool) -> AsyncIterator[bytes]:
+    async def _events(
+        self, completion: ChatCompletion, delays: Iterator[float], *, include_usage: bool
+    ) -> AsyncIterator[bytes]:
         outcome = "cancelled"
         # Against the clock, not one sleep after another: late wake-ups must not add up.
         due = self._clock.monotonic()
         try:
-            for piece, delay in zip(completion.pieces, self._delays(completion), strict=False):
+            for piece, delay in zip(completion.pieces, delays, strict=False):
                 due += delay
                 await asyncio.sleep(max(due - self._clock.monotonic(), 0))
                 yield completion.chunk({"content": piece})
@@ -142,43 +123,9 @@ class _Service:
         finally:
             self._requests.labels(completion.model, outcome).inc()
 
-    def _count(self, completion: "_Completion") -> None:
+    def _count(self, completion: ChatCompletion) -> None:
         self._requests.labels(completion.model, "ok").inc()
         self._tokens.inc(len(completion.pieces))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Completion:
-    """One answer, cut into tokens."""
-
-    id_: str
-    model: str
-    created: int
-    pieces: list[str]
-    finish_reason: str
-    prompt_tokens: int
-    pace: random.Random
-
-    def _envelope(self, kind: str) -> dict[str, object]:
-        return {"id": self.id_, "object": kind, "created": self.created, "model": self.model}
-
-    def _usage(self) -> dict[str, int]:
-        completion = len(self.pieces)
-        total = self.prompt_tokens + completion
-        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": completion, "total_tokens": total}
-
-    def chunk(self, delta: dict[str, str], *, finish_reason: str | None = None) -> bytes:
-        choices = [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
-        return encode(msgspec.json.encode({**self._envelope("chat.completion.chunk"), "choices": choices}))
-
-    def usage_chunk(self) -> bytes:
-        body = {**self._envelope("chat.completion.chunk"), "choices": [], "usage": self._usage()}
-        return encode(msgspec.json.encode(body))
-
-    def whole(self) -> dict[str, object]:
-        message = {"role": "assistant", "content": "".join(self.pieces)}
-        choices = [{"index": 0, "message": message, "finish_reason": self.finish_reason}]
-        return {**self._envelope("chat.completion"), "choices": choices, "usage": self._usage()}
 
 
 def _error(status: int, message: str, code: str) -> Response:

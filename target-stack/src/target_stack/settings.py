@@ -162,9 +162,7 @@ def _time(name: str, default: float, doc: str) -> Setting:
 
 
 def _inference() -> Iterator[Setting]:
-    yield Setting(
-        name="inference.model", type="text", default="atlas-large", doc="Models that a replica serves, comma-separated."
-    )
+    yield Setting(name="inference.model", type="text", default="atlas-large", doc="Model that the replicas serve.")
     yield _choice(
         "inference.memory",
         "auto",
@@ -184,7 +182,7 @@ def _inference() -> Iterator[Setting]:
     yield _integer("inference.kv-bytes-per-token", 4096, "Memory for the keys and values of one token.")
     yield _integer("inference.max-num-seqs", 64, "Sequences in one batch, at most.")
     yield _integer("inference.max-model-len", 4096, "Tokens of prompt and answer together, at most.")
-    yield _integer("inference.max-num-batched-tokens", 2048, "Tokens computed in one step, unless one prompt is longer.")
+    yield _integer("inference.max-num-batched-tokens", 2048, "Tokens of one step, unless one prompt is longer.")
     yield _time("inference.step-time", 0.006, "Median time of a step, whatever it does; sigma 0.1, lognormal.")
     yield _time("inference.prefill-time", 0.00003, "What each prompt token adds to a step.")
     yield _time("inference.decode-time", 0.0001, "What each sequence adds to a step.")

@@ -108,6 +108,10 @@ class Scheduler:
         seats = len(self.running) + len(self.waiting)
         return max((self._pool.used + asked) / self._pool.blocks, seats / self._config.max_num_seqs)
 
+    def probe(self) -> None:
+        """Take a block and give it back; raise OutOfMemoryError where not even that can be had."""
+        self._pool.give(self._pool.take(1))
+
     def add(self, sequence: Sequence) -> None:
         """Queue a new sequence; its longest must fit into the whole cache."""
         sequence.phase = Phase.WAITING
