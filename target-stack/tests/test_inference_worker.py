@@ -68,9 +68,8 @@ class Worker:
         return lines
 
     def count(self, name: str, extra: str = "") -> float:
-        return metric(
-            self.http, f"{name}{{{LABELS}}}" if not extra else f'{name}{{engine="0",{extra},model_name="atlas-large"}}'
-        )
+        labels = ",".join(filter(None, ('engine="0"', extra, 'model_name="atlas-large"')))
+        return metric(self.http, f"{name}{{{labels}}}")
 
     def health(self) -> int:
         return self.http.get("/health").status_code
