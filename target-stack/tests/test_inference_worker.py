@@ -205,7 +205,8 @@ def test_a_client_who_leaves_ends_the_work_for_it(stack: Stack) -> None:
         stack, {"inference.step-time": 0.05, "inference.max-num-seqs": 1, "inference.backpressure": False}
     ) as one:
         with one.http.stream("POST", "/v1/chat/completions", json=one.body(LONG, stream=True)) as response:
-            next(response.iter_raw())
+            events = response.iter_raw()  # one that nobody holds closes the connection
+            next(events)
             with pytest.raises(httpx.ReadTimeout):
                 one.http.post("/v1/chat/completions", json=one.body(LONG), timeout=0.3)
             aborted = 'finished_reason="abort"'
