@@ -357,15 +357,21 @@ class Stack:
         argv = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "pw"]
         return self._spawn("valkey", argv), port
 
-    def role(self, role: str, **environ: str) -> tuple[Process, int]:
-        port = free_port()
+    def role(self, role: str, *, at: int | None = None, **environ: str) -> tuple[Process, int]:
+        port = at or free_port()
         argv = [sys.executable, "-m", "target_stack", "serve", role, "--port", str(port)]
         return self._spawn(role, argv, environ={"STACK_SEED": "1", **environ}), port
 
     def provider(self, name: str, settings: dict[str, Any]) -> tuple[Process, int]:
         return self.role("provider", STACK_PROVIDER_NAME=name, STACK_SETTINGS=json.dumps(settings))
 
-    def start_gateway(self, settings: dict[str, Any] | None = None, *, ready: bool = True, **environ: str) -> Gateway:
+    def worker(self, settings: dict[str, Any] | None = None, *, at: int | None = None) -> tuple[Process, int]:
+        quick = {"inference.load-time": 0, "inference.step-time": 0.001, "inference.memory": "host"}
+        return self.role("inference", at=at, STACK_SETTINGS=json.dumps(quick | (settings or {})))
+
+    def start_gateway(
+        self, settings: dict[str, Any] | None = None, *, ready: bool = True, wait: bool = True, **environ: str
+    ) -> Gateway:
         providers = f"llm-primary=http://127.0.0.1:{self.primary_port}"
         providers += f",llm-secondary=http://127.0.0.1:{self.secondary_port}"
         process, port = self.role(
@@ -380,7 +386,10 @@ class Stack:
                 **environ,
             },
         )
-        wait_ready(port) if ready else wait_until(lambda: _accepts(port), "the gateway listens")
+        if ready:
+            wait_ready(port)
+        elif wait:
+            wait_until(lambda: _accepts(port), "the gateway listens")
         return Gateway(process, port)
 
     @contextlib.contextmanager

@@ -23,6 +23,8 @@ def test_every_dependency_has_a_breaker_with_its_preset() -> None:
         "embedding": (3, 60),
         "llm-primary": (3, 60),
         "llm-secondary": (3, 60),
+        "inference-1": (3, 10),
+        "inference-2": (3, 10),
     }
 
 
@@ -38,6 +40,7 @@ def test_defaults_are_valid_values_of_their_settings() -> None:
         ({"vector-db.timeout": "500ms"}, "setting 'vector-db.timeout': '500ms' is not a number of seconds, 0 or more"),
         ({"vector-db.timeout": -1}, "setting 'vector-db.timeout': -1 is not a number of seconds, 0 or more"),
         ({"fallbacks": 1}, "setting 'fallbacks': 1 is not true, false, on or off"),
+        ({"inference.on-oom": "explode"}, "setting 'inference.on-oom': 'explode' is not one of reject, preempt, die"),
         ({"cache.breaker.error-rate": 10}, "setting 'cache.breaker.error-rate': 10 is not a number from 0 to 1"),
     ],
 )

@@ -317,7 +317,7 @@ class _Run:
         used = kinds.get(making.source, [])
         if making.model is ModelClass.SMALL:
             used = [*used, "small_model"]
-        if not serving.cache_used and serving.provider != self._stack._chain.first:
+        if not serving.cache_used and serving.provider not in self._stack._chain.first:
             used = [*used, "provider"]
         return used
 
@@ -339,4 +339,5 @@ def _exhausted(failures: dict[str, DependencyError]) -> StackError:
         "No model provider could answer, and no earlier answer may be given instead.",
         code="providers_unavailable",
         source=ErrorSource.OWN_SYSTEM if own else ErrorSource.PROVIDER,
+        retry_after=next((error.retry_after for error in failures.values() if error.retry_after), None),
     )

@@ -1,12 +1,12 @@
 """The gateway: builds every part from settings and environment, and gives them HTTP routes."""
 
 import asyncio
+import functools
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from target_stack.answering import Answerer, CachedAnswer
+from target_stack.asgi import cancel
 from target_stack.auth import Authenticator
 from target_stack.breaker import BreakerConfig, CircuitBreaker, State, Transition
 from target_stack.cache import Cache, JsonCache
@@ -25,7 +26,7 @@ from target_stack.dependency import Dependency
 from target_stack.documents import Document, parse_documents
 from target_stack.embedder import Embedder
 from target_stack.events import EventRing
-from target_stack.failures import DependencyError, FailureKind, StackError
+from target_stack.failures import StackError
 from target_stack.http_peer import HttpPeer
 from target_stack.ingestion import Ingestion
 from target_stack.keyword import KeywordIndex
@@ -34,10 +35,11 @@ from target_stack.metrics import GatewayMetrics
 from target_stack.policy import policies
 from target_stack.pricing import PriceTable
 from target_stack.providers import Provider, ProviderChain, StreamTimeouts
-from target_stack.readiness import Readiness
+from target_stack.readiness import Readiness, expect_one_ready, expect_ready, healthy
+from target_stack.replicas import HealthChecks, ReplicaPool
 from target_stack.retrieval import HybridSearch, Retriever
 from target_stack.server import run
-from target_stack.settings import DEPENDENCIES, PROVIDERS, ConfigurationError, Settings
+from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, ConfigurationError, Settings
 from target_stack.vector_store import VectorStore
 
 __all__ = ["Gateway", "serve"]
@@ -59,21 +61,26 @@ class Gateway:
         self._environ = environ
         self._authenticator = self._read_tokens()
         self._keyword = KeywordIndex()
-        self._dependencies = {name: self._dependency(name) for name in DEPENDENCIES}
+        replicas = REPLICAS if settings.text("main-model.served-by") == "self-hosted" else ()
+        used = [name for name in DEPENDENCIES if name not in REPLICAS or name in replicas]
+        self._dependencies = {name: self._dependency(name) for name in used}
         self._store = self._vector_store()
         self._embedding = HttpPeer(self._variable("STACK_EMBEDDING_URL"))
         self._cache = self._new_cache()
-        self._peers = self._provider_peers()
+        self._peers = self._llm_peers("STACK_PROVIDERS", PROVIDERS)
+        self._replica_peers = self._llm_peers("STACK_REPLICAS", replicas) if replicas else {}
         self._renewals = {
             "vector-db": self._store.renew,
             "cache": self._cache.renew,
             "embedding": self._embedding.renew,
-            **{name: peer.renew for name, peer in self._peers.items()},
+            **{name: peer.renew for name, peer in (*self._peers.items(), *self._replica_peers.items())},
         }
         self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
-        self._readiness = Readiness(
-            {"vector-db": self._prepare, "embedding": self._embedding_ready, "llm": self._provider_ready}
-        )
+        needed = {"vector-db": self._prepare, "embedding": self._embedding_ready, "llm": self._provider_ready}
+        self._pool = self._replica_pool() if replicas else None
+        if replicas:
+            needed["inference"] = self._replica_ready
+        self._readiness = Readiness(needed)
         self._ingestion = Ingestion(
             self._embedder,
             self._store,
@@ -141,7 +148,7 @@ class Gateway:
         breaker = CircuitBreaker(config, self.clock, on_transition=on_transition)
         self.events.breaker(name, from_state=None, to_state=State.CLOSED.value, reason="start")
         self.metrics.watch(name, breaker)
-        timeout = settings.number("llm.timeout" if name in PROVIDERS else f"{name}.timeout")
+        timeout = settings.number("llm.timeout" if name in (*PROVIDERS, *REPLICAS) else f"{name}.timeout")
         return Dependency(name, breaker, self.metrics, timeout=timeout)
 
     def _on_transition(self, name: str, transition: Transition) -> None:
@@ -171,13 +178,13 @@ class Gateway:
             msg = "STACK_CACHE_URL is not a redis:// or valkey:// URL"
             raise ConfigurationError(msg) from None
 
-    def _provider_peers(self) -> dict[str, HttpPeer]:
+    def _llm_peers(self, variable: str, names: Sequence[str]) -> dict[str, HttpPeer]:
         timeout = self.settings.number("llm.connect-timeout")
         peers = {}
-        for entry in self._variable("STACK_PROVIDERS").split(","):
+        for entry in self._variable(variable).split(","):
             name, _, url = entry.strip().partition("=")
-            if name not in PROVIDERS or not url.startswith("http"):
-                msg = f"STACK_PROVIDERS: an entry is not NAME=URL with NAME one of {', '.join(PROVIDERS)}"
+            if name not in names or not url.startswith("http"):
+                msg = f"{variable}: an entry is not NAME=URL with NAME one of {', '.join(names)}"
                 raise ConfigurationError(msg)
             peers[name] = HttpPeer(url, connect_timeout=timeout)
         return peers
@@ -217,42 +224,57 @@ class Gateway:
     def _answers(self, kind: str, ttl: float) -> JsonCache[CachedAnswer]:
         return JsonCache(kind, CachedAnswer, self._cache, self.clock, self.metrics, ttl=ttl, enabled=self._caching)
 
+    def _provider(self, name: str, peer: HttpPeer, models: Sequence[str]) -> Provider:
+        timeouts = StreamTimeouts(
+            first_token=self.settings.number("llm.first-token-timeout"),
+            inter_token=self.settings.number("llm.inter-token-timeout"),
+            total=self.settings.number("llm.timeout"),
+        )
+        return Provider(self._dependencies[name], peer, self.clock, models=models, timeouts=timeouts)
+
+    def _replica_pool(self) -> ReplicaPool[Provider]:
+        settings = self.settings
+        models = (settings.text("inference.model"),)
+        replicas = [self._provider(name, peer, models) for name, peer in self._replica_peers.items()]
+        pool = ReplicaPool(
+            replicas, failures=settings.integer("inference.health-failures"), enabled=settings.switch("replica-health")
+        )
+        for replica in replicas:
+            self.metrics.watch_replica(
+                replica.name,
+                ready=functools.partial(pool.ready, replica.name),
+                requests=functools.partial(getattr, replica, "outstanding"),
+            )
+        return pool
+
     def _chain(self) -> ProviderChain:
         settings = self.settings
-        timeouts = StreamTimeouts(
-            first_token=settings.number("llm.first-token-timeout"),
-            inter_token=settings.number("llm.inter-token-timeout"),
-            total=settings.number("llm.timeout"),
-        )
-        providers = [
-            Provider(
-                self._dependencies[name], peer, self.clock, models=settings.words(f"{name}.model"), timeouts=timeouts
-            )
-            for name, peer in self._peers.items()
-        ]
         return ProviderChain(
-            providers,
+            [self._provider(name, peer, settings.words(f"{name}.model")) for name, peer in self._peers.items()],
             models={
                 ModelClass.MAIN: settings.text("main-model"),
                 ModelClass.SMALL: settings.text("small-model"),
             },
             max_attempts=settings.integer("llm.max-attempts"),
             failover=settings.switch("failover"),
+            replicas=self._pool,
         )
 
     # Start and stop
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        starting = asyncio.create_task(self._readiness.run())
-        starting.add_done_callback(_raise_bugs)
+        tasks = [asyncio.create_task(self._readiness.run())]
+        if self._pool is not None:
+            tasks.append(asyncio.create_task(self._health_checks(self._pool).run()))
+        for task in tasks:
+            task.add_done_callback(_raise_bugs)
         try:
             yield
         finally:
-            starting.cancel()
-            await asyncio.wait({starting})
+            await cancel(*tasks)
             await self._cache.aclose()
-            for peer in (self._embedding, *self._peers.values()):
+            for peer in (self._embedding, *self._peers.values(), *self._replica_peers.values()):
                 await peer.aclose()
             self._store.renew()
 
@@ -261,18 +283,25 @@ class Gateway:
         self._keyword.put(await self._store.all())
 
     async def _embedding_ready(self) -> None:
-        await _expect_ready("embedding", self._embedding)
+        await expect_ready("embedding", self._embedding)
 
     async def _provider_ready(self) -> None:
-        errors = []
-        for name, peer in self._peers.items():
-            try:
-                await _expect_ready(name, peer)
-            except DependencyError as error:
-                errors.append(error)
-            else:
-                return
-        raise errors[0]
+        await expect_one_ready(self._peers)
+
+    async def _replica_ready(self) -> None:
+        await expect_one_ready(self._replica_peers)
+
+    def _health_checks(self, pool: ReplicaPool[Provider]) -> HealthChecks:
+        limit = self.settings.number("inference.health-timeout")
+        checks = {name: functools.partial(healthy, peer, limit) for name, peer in self._replica_peers.items()}
+        return HealthChecks(
+            pool,
+            checks,
+            self.clock,
+            interval=self.settings.number("inference.health-interval"),
+            # Connections to one that was cut off look alive, also when it is back.
+            on_lost=lambda name: self._renewals[name](),
+        )
 
     # Routes
 
@@ -309,16 +338,6 @@ def _raise_bugs(task: asyncio.Task[None]) -> None:
     """Hand an exception that nobody expected to the event loop's handler, which logs it."""
     if not task.cancelled():
         task.result()
-
-
-async def _expect_ready(name: str, peer: HttpPeer) -> None:
-    try:
-        async with peer.client() as client:
-            response = await client.get("/health/ready")
-    except httpx.HTTPError as error:
-        raise DependencyError(name, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
-    if response.status_code != httpx.codes.OK:
-        raise DependencyError(name, f"status {response.status_code}", kind=FailureKind.STATUS)
 
 
 def _request_ids(seed: str | None) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -73,9 +73,19 @@ class GatewayMetrics:
         )
         self.errors = self._counter("errors", "Requests that ended in an error, by whose fault it was.", "source")
         self.stream_failures = self._counter("stream_failures", "Streams that ended in an error event.", "reason")
+        self._replica_ready = self._gauge("replica_ready", "1 while a replica's health check succeeds.", "replica")
+        self._replica_requests = self._gauge("replica_requests", "Calls of a replica under way.", "replica")
 
     def _counter(self, name: str, doc: str, *labels: str) -> Counter:
         return Counter(name, doc, labels, registry=self.registry)
+
+    def _gauge(self, name: str, doc: str, *labels: str) -> Gauge:
+        return Gauge(name, doc, labels, registry=self.registry)
+
+    def watch_replica(self, name: str, *, ready: Callable[[], float], requests: Callable[[], float]) -> None:
+        """Show this replica's state from now on."""
+        self._replica_ready.labels(name).set_function(ready)
+        self._replica_requests.labels(name).set_function(requests)
 
     def watch(self, dependency: str, breaker: CircuitBreaker) -> None:
         """Show this breaker's state from now on."""

@@ -17,6 +17,7 @@ from target_stack.dependency import Attempts, Dependency
 from target_stack.failures import DependencyError, ErrorSource, FailureKind, source_of_status
 from target_stack.http_peer import HttpPeer
 from target_stack.ladder import ModelClass
+from target_stack.replicas import ReplicaPool
 from target_stack.serving import Usage
 from target_stack.sse import DONE, SseParser
 from target_stack.wire import Chunk, Message, ProviderRequest, StreamOptions, declared_source
@@ -67,6 +68,8 @@ class Provider:
     ) -> None:
         self.name = dependency.name
         self.models = tuple(models)
+        self.outstanding = 0
+        """Calls under way."""
         self._dependency = dependency
         self._peer = peer
         self._clock = clock
@@ -93,6 +96,7 @@ class Provider:
                 "POST", "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
             )
             waiting = _Patience(self._clock, self._timeouts, self.name)
+            self.outstanding += 1
             try:
                 response = await waiting.wait_for(client.send(http, stream=True))
                 try:
@@ -104,6 +108,8 @@ class Provider:
             except httpx.HTTPError as error:
                 kind = FailureKind.CUT if waiting.started else FailureKind.UNREACHABLE
                 raise DependencyError(self.name, type(error).__name__, kind=kind) from error
+            finally:
+                self.outstanding -= 1
 
     async def _check(self, response: httpx.Response, waiting: "_Patience") -> None:
         if response.status_code == httpx.codes.OK:
@@ -200,7 +206,7 @@ class Candidate:
 
 
 class ProviderChain:
-    """Providers in the order of failover."""
+    """Providers in the order of failover; before them the replicas of a self-hosted model, where there are any."""
 
     def __init__(
         self,
@@ -209,15 +215,18 @@ class ProviderChain:
         models: dict[ModelClass, str],
         max_attempts: int,
         failover: bool,
+        replicas: ReplicaPool[Provider] | None = None,
     ) -> None:
-        self._providers = tuple(providers) if failover else tuple(providers[:1])
+        self._providers = tuple(providers)
+        self._replicas = replicas
+        self._failover = failover
         self.models = models
         self._max_attempts = max_attempts
 
     @property
-    def first(self) -> str:
-        """Name of the provider that answers when all is well."""
-        return self._providers[0].name
+    def first(self) -> frozenset[str]:
+        """Names of those of whom one answers when all is well."""
+        return frozenset(self._replicas.names if self._replicas else (self._providers[0].name,))
 
     def candidates(self, classes: Sequence[ModelClass], failures: dict[str, DependencyError]) -> Iterator[Candidate]:
         """Yield calls to try, one after the other, until one succeeds.
@@ -226,9 +235,10 @@ class ProviderChain:
         not be reached, or asked us to slow down, is not asked for its smaller model either.
         """
         calls = 0
+        providers = self._in_order()
         for model_class in classes:
             model = self.models[model_class]
-            for provider in self._providers:
+            for provider in providers:
                 if model not in provider.models or _hopeless(failures.get(provider.name)):
                     continue
                 if calls >= self._max_attempts:
@@ -236,6 +246,11 @@ class ProviderChain:
                 yield Candidate(provider, model, model_class)
                 failure = failures.get(provider.name)
                 calls += failure is None or failure.kind is not FailureKind.REFUSED
+
+    def _in_order(self) -> Sequence[Provider]:
+        if self._failover:
+            return (*(self._replicas.order() if self._replicas else ()), *self._providers)
+        return (self._replicas.first() if self._replicas else self._providers[0],)
 
 
 def _hopeless(failure: DependencyError | None) -> bool:

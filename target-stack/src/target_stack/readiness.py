@@ -7,11 +7,13 @@ service just when its ladder is needed.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+import httpx
 import structlog
 
-from target_stack.failures import DependencyError
+from target_stack.failures import DependencyError, FailureKind
+from target_stack.http_peer import HttpPeer
 
-__all__ = ["Readiness"]
+__all__ = ["Readiness", "expect_one_ready", "expect_ready", "healthy"]
 
 PAUSE_S = 0.05
 ATTEMPT_S = 2.0
@@ -48,3 +50,36 @@ class Readiness:
             else:
                 self._waiting.discard(name)
                 return
+
+
+async def expect_ready(name: str, peer: HttpPeer) -> None:
+    """Ask a service once; raise DependencyError when it does not say that it is ready."""
+    try:
+        async with peer.client() as client:
+            response = await client.get("/health/ready")
+    except httpx.HTTPError as error:
+        raise DependencyError(name, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
+    if response.status_code != httpx.codes.OK:
+        raise DependencyError(name, f"status {response.status_code}", kind=FailureKind.STATUS)
+
+
+async def expect_one_ready(peers: Mapping[str, HttpPeer]) -> None:
+    """Ask each once until one is ready; raise the first one's DependencyError when none is."""
+    errors = []
+    for name, peer in peers.items():
+        try:
+            await expect_ready(name, peer)
+        except DependencyError as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
+
+
+async def healthy(peer: HttpPeer, limit: float) -> bool:
+    """Return whether `GET /health` answers 200 within so many seconds."""
+    try:
+        async with asyncio.timeout(limit), peer.client() as client:
+            return (await client.get("/health")).status_code == httpx.codes.OK
+    except (httpx.HTTPError, TimeoutError):
+        return False
