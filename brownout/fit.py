@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 
 from brownout import registry
 from brownout.breakage import LinkPlace
@@ -65,6 +66,15 @@ def fit(
         except InvalidInput as problem:
             problems.append(problem)
     refuse(problems)
+    return values
+
+
+def settings_of(experiment: Experiment, settings: Mapping[str, Setting]) -> dict[str, Value]:
+    """The settings of an experiment, without those that are wrong: `fit` tells of them."""
+    values: dict[str, Value] = {}
+    for name, raw in experiment.settings.items():
+        with suppress(InvalidInput):
+            values[name] = _setting(name, raw, settings, at=None)
     return values
 
 

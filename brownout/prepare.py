@@ -9,7 +9,7 @@ from pathlib import Path
 from brownout import registry
 from brownout.errors import EnvironmentProblem, InvalidInput
 from brownout.experiment import Experiment
-from brownout.fit import fit, parse_setting
+from brownout.fit import fit, parse_setting, settings_of
 from brownout.guards import check_guards
 from brownout.plan import RunPlan
 from brownout.reader import read_experiment
@@ -55,12 +55,10 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
         msg = f"--scale must lie between {MIN_SCALE} and {MAX_SCALE:g}"
         raise InvalidInput(msg, value=options.scale)
     name, factory = _target(experiment, options.target)
-    topology = factory().topology
     known = factory.settings()
-    fitted = dict(fit(experiment, target_name=name, topology=topology, settings=known))
-    for text in options.settings:
-        setting, value = parse_setting(text, known)
-        fitted[setting] = value
+    given = dict(parse_setting(text, known) for text in options.settings)
+    topology = factory.topology_of(settings_of(experiment, known) | given)
+    fitted = fit(experiment, target_name=name, topology=topology, settings=known) | given
     ports = _ports(options.ports, topology.services)
     if options.heed_aborts:
         check_guards(experiment)
@@ -89,7 +87,9 @@ def check(path: Path, *, target: str | None = None) -> str:
     """
     experiment = read_experiment(path)
     name, factory = _target(experiment, target)
-    fit(experiment, target_name=name, topology=factory().topology, settings=factory.settings())
+    known = factory.settings()
+    topology = factory.topology_of(settings_of(experiment, known))
+    fit(experiment, target_name=name, topology=topology, settings=known)
     check_guards(experiment)
     return name
 

@@ -191,5 +191,8 @@ class TargetFactory(Protocol):
     def settings(self) -> Mapping[str, Setting]:
         """What may be set on the system under test; empty where there is nothing."""
 
+    def topology_of(self, settings: Mapping[str, str | float | int | bool]) -> Topology:
+        """What the target consists of with these settings, which are as in `TargetOptions.settings`."""
+
     async def undo(self, recovery: Mapping[str, Any]) -> Sequence[str]:
         """Undo what a dead run left behind, from what `Target.recovery` said; tells what it did."""

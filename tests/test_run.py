@@ -103,6 +103,9 @@ class Tiny:
     def settings(self) -> Mapping[str, Setting]:
         return {}
 
+    def topology_of(self, settings: Mapping[str, object]) -> Topology:
+        return self.topology
+
     async def undo(self, recovery: Mapping[str, Any]) -> Sequence[str]:
         return ()
 

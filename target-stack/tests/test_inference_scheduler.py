@@ -86,6 +86,15 @@ def test_a_full_cache_preempts_the_last_admitted_who_is_computed_again_and_loses
     assert (second.produced, second.preemptions) == (6, 1)
 
 
+def test_the_preempted_are_back_before_anyone_who_came_later() -> None:
+    engine = scheduler(blocks=4)
+    first, second, third = queued(engine, (8, 9), (4, 9), (4, 9))
+    assert step(engine).prefill == [first, second, third]
+    (later,) = queued(engine, (4, 1))
+    assert step(engine).preempted == [third, second]
+    assert list(engine.waiting) == [second, third, later]
+
+
 def test_preempt_lets_others_give_way_when_memory_is_refused_and_holds_admission_until_it_is_back() -> None:
     memory = FakeMemory(2 * BLOCK)
     engine = scheduler(memory=memory)

@@ -210,7 +210,7 @@ def test_backpressure_moves_requests_on_and_is_nobodys_fault(stack: Stack) -> No
 
 
 def test_a_replica_out_of_memory_is_healed_by_its_restart_while_the_other_answers(stack: Stack) -> None:
-    hungry = {"inference.kv-bytes-per-token": 262144, "inference.on-oom": "die", "inference.dead-linger": 0.5}
+    hungry = {"inference.kv-bytes-per-token": 262144, "inference.on-oom": "die", "inference.dead-linger": 2}
     with pool_of(stack, hungry) as pool, stack.gateway(SELF_HOSTED, **pool.environ) as gateway:
         wait_for_both(gateway)
         victim = pool.workers["inference-1"]
@@ -220,6 +220,7 @@ def test_a_replica_out_of_memory_is_healed_by_its_restart_while_the_other_answer
         answers = [gateway.ask(REFUNDS) for _ in range(4)]
         assert providers(answers) == ["inference-2"] * 4
         wait_until(lambda: not is_ready(gateway, "inference-1"), "the dead engine is noticed")
+        assert victim.popen.poll() is None, "by its health, not by its absence"
         assert victim.popen.wait(10) == 1
         pool.restart("inference-1")
         wait_until(lambda: is_ready(gateway, "inference-1"), "it is back")
