@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from harness import Answer, Gateway, Process, Stack, wait_ready, wait_until
 
@@ -220,7 +221,8 @@ def test_a_replica_out_of_memory_is_healed_by_its_restart_while_the_other_answer
         answers = [gateway.ask(REFUNDS) for _ in range(4)]
         assert providers(answers) == ["inference-2"] * 4
         wait_until(lambda: not is_ready(gateway, "inference-1"), "the dead engine is noticed")
-        assert victim.popen.poll() is None, "by its health, not by its absence"
+        health = httpx.get(f"http://127.0.0.1:{pool.ports['inference-1']}/health", trust_env=False)
+        assert health.status_code == 500, "by its health, not by its absence"
         assert victim.popen.wait(10) == 1
         pool.restart("inference-1")
         wait_until(lambda: is_ready(gateway, "inference-1"), "it is back")

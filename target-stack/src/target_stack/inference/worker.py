@@ -1,8 +1,9 @@
 """The inference worker: the engine behind vLLM's HTTP surface.
 
 What differs from vLLM, each on purpose: the model is the extractive one; the status waits for the first token, so that
-a request that fails before it fails with a status; backpressure is said in R14's header before the queue grows; and a
-worker whose engine is dead ends itself after a while (vLLM: at once; before v0.5.1 never, which is issue #5060).
+a request that fails before it fails with a status; backpressure is said, in a header, before the queue grows long; and
+a dead engine keeps its process for a while, answering 500 to everything, `/health` included (vLLM issue #5060). Newer
+versions of vLLM answer 503 there and end within 5 s, unless VLLM_KEEP_ALIVE_ON_ENGINE_DEATH is set.
 """
 
 import asyncio
