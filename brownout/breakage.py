@@ -43,6 +43,11 @@ class Breakage:
 
     kind: ClassVar[str]
 
+    @property
+    def capability(self) -> str:
+        """What a target must be able to do for it: its kind, or one manner of it."""
+        return self.kind
+
     def parameters(self) -> Mapping[str, float | int | str | bool | None]:
         """The breakage's own parameters, as they go into the ledger."""
         return asdict(self)
@@ -95,6 +100,18 @@ class StarveCpu(Breakage):
     manner: Literal["quota", "duty-cycle"] | None = None
     """`quota`: the kernel's own limit; `duty-cycle`: stopped for the rest of each 100 ms. None: what can be done."""
 
+    @property
+    def capability(self) -> str:
+        return f"{self.kind}.quota" if self.manner == "quota" else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class CapMemory(Breakage):
+    """Of a service that takes `headroom` bytes more than it has, the kernel kills a process."""
+
+    kind: ClassVar[str] = "service.cap_memory"
+    headroom: int
+
 
 @dataclass(frozen=True, slots=True)
 class LimitMemory(Breakage):
@@ -102,6 +119,22 @@ class LimitMemory(Breakage):
 
     kind: ClassVar[str] = "service.limit_memory"
     headroom: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExhaustGpuMemory(Breakage):
+    """Of the memory of the GPU on which a service works, `leave` bytes are left; without one, of its host memory."""
+
+    kind: ClassVar[str] = "service.exhaust_gpu_memory"
+    leave: int
+    memory: Literal["gpu", "host"] | None = None
+    """None: the GPU's where there is one."""
+    device: int = 0
+    """By CUDA's number, as the service counts."""
+
+    @property
+    def capability(self) -> str:
+        return f"{self.kind}.gpu" if self.memory == "gpu" else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +151,23 @@ class LimitFileSize(Breakage):
 
     kind: ClassVar[str] = "service.limit_file_size"
     at_most: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlowDisk(Breakage):
+    """A service reads and writes no more than `rate` bytes per second, each way."""
+
+    kind: ClassVar[str] = "service.slow_disk"
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkewClock(Breakage):
+    """A service is restarted with a wall clock that is `seconds` ahead, and again when that ends."""
+
+    kind: ClassVar[str] = "service.skew_clock"
+    seconds: float
+    """Behind, where it is negative."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, 
 from brownout.experiment import Check, Experiment, Step
 from brownout.parameters import Parameter, parameters_of, parse
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import Plan, ServiceName, Topology, UnknownPlace
+from brownout.system import Plan, ServiceName, Topology, UnknownFamily, UnknownPlace
 from brownout.target import Setting
 from brownout.units import Duration, Share, UnitError
 from brownout.yamlsource import resolve
@@ -115,6 +115,10 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
         asyncio.run(_enter(fault, step, plan))
     except UnknownPlace as error:
         return [_unknown_place(error, step, target_name, topology)]
+    except UnknownFamily as error:
+        has = "" if topology.families else "; none of its services has any"
+        problem = f"{step.fault}: target {target_name!r} has no service {shown(error.family)} with replicas{has}"
+        return [InvalidInput(problem, at=step.location, value=error.family, allowed=sorted(topology.families))]
     except InvalidInput as error:
         return [InvalidInput(f"{step.fault}: {error.problem}", at=step.location)]
     except TimeoutError:
@@ -127,12 +131,15 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
         raise EnvironmentProblem(msg) from error
     if not plan.steps:
         return [InvalidInput(f"{step.fault}: breaks nothing with these arguments", at=step.location)]
-    kinds = dict.fromkeys(breakage.kind for _, breakage in plan.steps)
-    can = ", ".join(sorted(topology.capabilities)) or "nothing"
+    needed = dict.fromkeys(breakage.capability for _, breakage in plan.steps)
+    can = f"it can: {', '.join(sorted(topology.capabilities)) or 'nothing'}"
     return [
-        InvalidInput(f"target {target_name!r} cannot do {kind} (fault {step.fault!r}); it can: {can}", at=step.location)
-        for kind in kinds
-        if kind not in topology.capabilities
+        InvalidInput(
+            f"target {target_name!r} cannot do {one} (fault {step.fault!r}); {topology.lacking.get(one, can)}",
+            at=step.location,
+        )
+        for one in needed
+        if one not in topology.capabilities
     ]
 
 

@@ -1,6 +1,7 @@
 """The live system: whatever is broken is in the ledger first, on a lease that is kept up, and healed on leaving."""
 
 import asyncio
+import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +13,7 @@ from brownout.clock import Clock
 from brownout.errors import BrownoutError, EnvironmentProblem, FaultError
 from brownout.evidence.model import Proof
 from brownout.ledger import Ledger
-from brownout.system import Breakable, ServiceName, System, UnknownPlace
+from brownout.system import Breakable, ServiceFamily, ServiceName, System, UnknownFamily, UnknownPlace
 from brownout.target import Target
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class LiveSystem:
     `on_change` is called when something is really broken, and again when it is really whole, with what was counted
     meanwhile. `on_error` is told of everything that makes the faults of this run other than they were meant: a lease
     that lapsed, a renewal or a heal that failed. A run with such an error cannot be green; `errors` keeps them.
+    `seed` decides in which order the replicas of a service are taken.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class LiveSystem:
         run: str,
         *,
         clock: Clock,
+        seed: int = 0,
         on_change: OnChange = lambda _: None,
         on_error: OnError = lambda _: None,
         ttl: float = TTL,
@@ -73,6 +76,9 @@ class LiveSystem:
         self.errors: list[str] = []
         self._on_change = on_change
         self._on_error = on_error
+        # Not the load's draws over again, which have the same seed.
+        self._rng = random.Random(f"replicas/{seed}")  # noqa: S311 - reproducible, not secret
+        self._waiting: dict[str, list[str]] = {}
         self._broken: dict[str, _Broken] = {}
         self._over = False
 
@@ -84,9 +90,23 @@ class LiveSystem:
         """Raises `UnknownPlace` where the target has no such service."""
         return self.watched(self._on_change).service(name)
 
+    def one_of(self, family: ServiceFamily) -> Breakable:
+        """Raises `UnknownFamily` where the target has no such service with replicas."""
+        return self.watched(self._on_change).one_of(family)
+
     def watched(self, on_change: OnChange) -> System:
         """The same system, telling someone else what changes: one view for each step of a method."""
         return _View(self, on_change)
+
+    def draw(self, family: ServiceFamily) -> ServiceName:
+        """The replica whose turn it is. Raises `UnknownFamily` where the target has no such service with replicas."""
+        replicas = self.target.topology.families.get(family)
+        if replicas is None:
+            raise UnknownFamily(family)
+        waiting = self._waiting.setdefault(family, [])
+        if not waiting:
+            waiting += self._rng.sample(replicas, len(replicas))
+        return ServiceName(waiting.pop())
 
     async def heal_all(self) -> None:
         """Heal everything at once, and let nothing be broken any more. Does nothing where nothing is broken.
@@ -145,6 +165,9 @@ class _View:
         if name not in self.system.target.topology.services:
             raise UnknownPlace(place)
         return _Live(self, place)
+
+    def one_of(self, family: ServiceFamily) -> Breakable:
+        return self.service(self.system.draw(family))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from brownout.system import ServiceName
+from brownout.system import ServiceFamily, ServiceName
 from brownout.units import (
     Bandwidth,
     Duration,
@@ -180,6 +180,7 @@ _PARSERS: Mapping[object, Callable[[object], object]] = {
     Bandwidth: parse_bandwidth,
     Share: parse_share,
     ServiceName: _text,
+    ServiceFamily: _text,
     str: _text,
     int: _integer,
     float: _number,

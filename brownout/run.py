@@ -31,6 +31,7 @@ from brownout.plan import RunPlan
 from brownout.recorders import (
     Presence,
     follow_breakers,
+    follow_gpus,
     follow_links,
     follow_metrics,
     follow_services,
@@ -98,7 +99,9 @@ class Run:
         self.clock = RunClock()
         self._method = Method(
             self.experiment.method,
-            system=LiveSystem(target, ledger, self.plan.id, clock=self.clock, on_error=self._trouble),
+            system=LiveSystem(
+                target, ledger, self.plan.id, clock=self.clock, seed=self.plan.seed, on_error=self._trouble
+            ),
             recording=self.recording,
             clock=self.clock,
             halt=self.halt,
@@ -127,6 +130,7 @@ class Run:
         tell = self.recording.add_event
         self._own(follow_services(target, clock=self.clock, add=samples, tell=tell, presence=presence))
         self._own(follow_usage(target, clock=self.clock, add=samples))
+        self._own(follow_gpus(clock=self.clock, add=samples))
         probes = registry.probes().get
         if self.experiment.abort and self.plan.heed_aborts:
             self._own(

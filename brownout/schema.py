@@ -16,7 +16,7 @@ from brownout.experiment import Load
 from brownout.parameters import MAX_TEXT, SWITCH_WORDS, Parameter, parameters_of
 from brownout.reader import KEYS, MAX_TITLE, REQUIRED
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import ServiceName
+from brownout.system import ServiceFamily, ServiceName
 from brownout.units import RATE_UNITS, SIZE_UNITS, TIME_UNITS, Bandwidth, Duration, Latency, Rate, Share, Size
 
 FILE = Path(__file__).with_name("experiment.schema.json")
@@ -40,6 +40,7 @@ _TYPES: Mapping[object, Schema] = {
     Bandwidth: _quantity((f"{unit}/s" for unit in SIZE_UNITS), ["64kB/s", "1.5MB/s"]),
     Share: _quantity(("%",), ["99%", "99.9%"]),
     ServiceName: _TEXT,
+    ServiceFamily: _TEXT,
     str: _TEXT,
     int: {"type": "integer"},
     float: {"type": "number"},

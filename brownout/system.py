@@ -4,15 +4,20 @@
 `brownout.injection.LiveSystem`.
 """
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType, Protocol
 
 from brownout.breakage import Breakage, LinkPlace, Place, ServicePlace
 
 ServiceName = NewType("ServiceName", str)
 """The name of a service of the target; checked against it before anything starts."""
+ServiceFamily = NewType("ServiceFamily", str)
+"""What the replicas of one service have in common: `inference`, of `inference-1`, `inference-2`, ..."""
+
+_REPLICA = re.compile(r"(?P<family>.+)-(?P<number>[1-9][0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,22 @@ class Topology:
     links: tuple[tuple[str, str], ...]
     """Pairs (source, destination)."""
     capabilities: frozenset[str]
-    """Kinds of breakage that the target can do, such as `link.blackhole`."""
+    """What of `brownout.breakage` the target can do, such as `link.blackhole`."""
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    """What it cannot do and why, where there is more to say than that."""
     dependencies: tuple[str, ...] = ()
     """Names under which circuit breakers report; empty where they are not known in advance."""
     question_sets: tuple[str, ...] = ()
     policies: tuple[str, ...] = ("strict", "balanced", "available")
+
+    @property
+    def families(self) -> Mapping[str, tuple[str, ...]]:
+        """The services that have replicas, each with theirs: those that are named alike but for their number."""
+        found: dict[str, dict[int, str]] = {}
+        for service in self.services:
+            if (replica := _REPLICA.fullmatch(service)) is not None:
+                found.setdefault(replica["family"], {})[int(replica["number"])] = service
+        return {family: tuple(name for _, name in sorted(replicas.items())) for family, replicas in found.items()}
 
 
 class Breakable(Protocol):
@@ -50,6 +66,12 @@ class System(Protocol):
     def service(self, name: ServiceName) -> Breakable:
         """A service."""
 
+    def one_of(self, family: ServiceFamily) -> Breakable:
+        """One of a service's replicas, by chance: the run's seed decides in which order they are taken.
+
+        None is taken a second time before each of the others was.
+        """
+
 
 class UnknownPlace(ValueError):
     """A fault named a service or link that the target does not have."""
@@ -57,6 +79,14 @@ class UnknownPlace(ValueError):
     def __init__(self, place: Place) -> None:
         self.place = place
         super().__init__(f"the target has no {'service' if isinstance(place, ServicePlace) else 'link'} {place}")
+
+
+class UnknownFamily(ValueError):
+    """A fault named a service with replicas that the target does not have."""
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        super().__init__(f"the target has no service with replicas of the name {family}")
 
 
 class Plan:
@@ -79,6 +109,12 @@ class Plan:
         if name not in self._topology.services:
             raise UnknownPlace(place)
         return _Planned(self, place)
+
+    def one_of(self, family: ServiceFamily) -> Breakable:
+        """The first replica stands for the others. Raises `UnknownFamily` where the target has no such service."""
+        if family not in self._topology.families:
+            raise UnknownFamily(family)
+        return _Planned(self, ServicePlace(self._topology.families[family][0]))
 
 
 @dataclass(frozen=True, slots=True)

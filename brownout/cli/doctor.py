@@ -91,8 +91,11 @@ def _targets() -> Iterator[Finding]:
             lacks = [str(problem)]
         if lacks:
             yield Finding(f"target {name}", "wrong", lacks[0], "; ".join(lacks[1:]))
-        else:
-            yield Finding(f"target {name}", "ok", "can be used")
+            continue
+        topology = targets.get(name)().topology
+        yield Finding(f"target {name}", "ok", f"can be used; it can break things in {len(topology.capabilities)} ways")
+        for what, why in sorted(topology.lacking.items()):
+            yield Finding(f"target {name}", "absent", f"cannot do {what}: {why}")
 
 
 def _docker() -> Finding:
@@ -139,6 +142,7 @@ def _kubernetes() -> Finding:
 
 
 def _gpu() -> Finding:
+    import importlib.util
     import subprocess
     from shutil import which
 
@@ -150,7 +154,9 @@ def _gpu() -> Finding:
         said = subprocess.run(query, capture_output=True, text=True, timeout=_TIMEOUT, check=True).stdout
     except (OSError, subprocess.SubprocessError) as problem:
         return Finding("GPU", "absent", f"nvidia-smi does not answer ({type(problem).__name__})")
-    return Finding("GPU", "ok", "; ".join(said.strip().splitlines()))
+    recorded = importlib.util.find_spec("pynvml") is not None
+    advice = "" if recorded else "pip install 'brownout[gpu]' to have its figures recorded"
+    return Finding("GPU", "ok", "; ".join(said.strip().splitlines()), advice)
 
 
 def _on_path(about: str, *commands: str) -> Finding:

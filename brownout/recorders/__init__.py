@@ -1,8 +1,17 @@
-"""What is written down while a run lasts, besides the requests: breakers, metrics, links, services."""
+"""What is written down while a run lasts, besides the requests: breakers, metrics, links, services, GPUs."""
 
 from brownout.recorders.breakers import follow_breakers
+from brownout.recorders.gpus import follow_gpus
 from brownout.recorders.links import follow_links, follow_usage
 from brownout.recorders.prometheus import follow_metrics
 from brownout.recorders.services import Presence, follow_services
 
-__all__ = ["Presence", "follow_breakers", "follow_links", "follow_metrics", "follow_services", "follow_usage"]
+__all__ = [
+    "Presence",
+    "follow_breakers",
+    "follow_gpus",
+    "follow_links",
+    "follow_metrics",
+    "follow_services",
+    "follow_usage",
+]

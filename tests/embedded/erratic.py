@@ -2,52 +2,64 @@
 
 For each number on standard input a harness is forked, with the number as its seed; each tells its pid and what its
 undoing needs, as a line of JSON, when it is up. So everything is imported but once, and all are one process tree.
+
+With `erratic FOLDER SOCKET`, a number of an open socket, each harness hands over its ends of the supervisor's pipes:
+then the supervisor does not notice its death, and goes on with the services and the fault proxy, as on another machine.
 """
 
 import asyncio
 import json
 import os
 import random
+import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from brownout.breakage import (
     Blackhole,
     Breakage,
+    CapMemory,
     CrashLoop,
     Delay,
     ExhaustFds,
+    ExhaustGpuMemory,
     Freeze,
     Kill,
     LimitFileSize,
     LimitMemory,
     LinkPlace,
-    Place,
     Reset,
-    ServicePlace,
+    SkewClock,
+    SlowDisk,
     SlowStart,
     StarveCpu,
     Stop,
 )
 from brownout.clock import RunClock
 from brownout.errors import FaultError
-from brownout.evidence.model import Proof
+from brownout.fixtures.embedded import readiness
 from brownout.fixtures.embedded.links import Links
+from brownout.fixtures.embedded.machine import lacking
 from brownout.fixtures.embedded.ports import HeldPorts
+from brownout.fixtures.embedded.readiness import Readiness
 from brownout.fixtures.embedded.stack import LINKS, SERVICES
+from brownout.fixtures.embedded.supervisor.child import PR_SET_PDEATHSIG, prctl
 from brownout.fixtures.embedded.target import TOPOLOGY
 from brownout.fixtures.embedded.undo import recovery_of
 from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
-from brownout.system import ServiceName, Topology
+from brownout.system import ServiceName
 from brownout.target import Target
-from tests.embedded.victims import Victims
+from tests.embedded.victims import Victims, VictimTarget
 
 VICTIMS = ("cache", "vector-db", "gateway")
+TTL = 1.0
+"""Seconds, of every lease."""
 LINK_BREAKAGES: Sequence[Breakage] = (Blackhole(), Reset(), Delay(latency=0.1))
 SERVICE_BREAKAGES: Sequence[Breakage] = (
     Kill(),
@@ -58,42 +70,17 @@ SERVICE_BREAKAGES: Sequence[Breakage] = (
     StarveCpu(share=0.2),
     StarveCpu(share=0.2, manner="duty-cycle"),
     LimitMemory(headroom=0),
+    ExhaustGpuMemory(leave=0, memory="host"),
     ExhaustFds(),
     LimitFileSize(at_most=0),
+    CapMemory(headroom=0),
+    SlowDisk(rate=1000),
+    SkewClock(seconds=60.0),
 )
 
 
-class Tiny:
-    """The embedded target's own faults, on victims instead of the reference stack."""
-
-    topology: Topology = TOPOLOGY
-
-    def __init__(self, victims: Victims, links: Links) -> None:
-        self._services = victims.services
-        self._links = links
-        self._of: dict[str, Place] = {}
-
-    async def inject(self, place: Place, breakage: Breakage, *, lease: str, ttl: float) -> None:
-        self._of[lease] = place
-        if isinstance(place, ServicePlace):
-            await self._services.inject(place, breakage, lease=lease, ttl=ttl)
-        else:
-            await self._links.inject(place, breakage, lease=lease, ttl=ttl)
-
-    async def renew(self, lease: str, *, ttl: float) -> None:
-        await self._at(self._of[lease]).renew(lease, ttl=ttl)
-
-    async def heal(self, place: Place, breakage: Breakage, *, lease: str) -> None:
-        await self._at(place).heal(lease)
-
-    async def prove(self, place: Place, breakage: Breakage, *, lease: str) -> Proof:
-        return await self._at(place).prove(place, breakage, lease=lease)
-
-    def _at(self, place: Place) -> "Links | object":
-        return self._services if isinstance(place, ServicePlace) else self._links
-
-
-async def be_erratic(folder: Path, seed: int) -> None:
+async def be_erratic(folder: Path, seed: int, successor: int | None) -> None:
+    readiness.SHUT_FOR = TTL
     rng = random.Random(seed)
     held = HeldPorts()
     ports = held.hold([*SERVICES, *LINKS.values()], {})
@@ -102,22 +89,38 @@ async def be_erratic(folder: Path, seed: int) -> None:
         ledger.begin(RunRow(run, current(), "embedded", {}, folder, time.time()))
         async with Victims.up(folder, *VICTIMS, scale=0.02) as victims:
             links = Links(victims.supervised, seed=seed, token="token")
-            await links.up(ports)
+            # Every link leads to somebody.
+            leads = {name: victims.ports[VICTIMS[index % len(VICTIMS)]] for index, name in enumerate(SERVICES)}
+            await links.up({**ports, **leads, **victims.ports})
             recovery = recovery_of(victims.supervised)
             ledger.recover_with(run, recovery)
             system = LiveSystem(
-                cast("Target", Tiny(victims, links)),
+                cast("Target", VictimTarget(victims, TOPOLOGY, links)),
                 ledger,
                 run,
                 clock=RunClock(),
                 on_error=lambda error: os.write(2, f"{run}: {error}\n".encode()) and None,
+                ttl=TTL,
                 renew_every=0.05,
             )
             told = json.dumps({"pid": os.getpid(), "run": run, "recovery": recovery}) + "\n"
             os.write(1, told.encode())
+            if successor is not None:
+                hand_over(victims, links, [ports[name] for name in LINKS.values()], successor)
             async with asyncio.TaskGroup() as group:
+                group.create_task(Readiness(victims.supervised, links, victims.services).guard(VICTIMS))
                 for _ in range(3):
                     group.create_task(break_and_heal(system, rng))
+
+
+def hand_over(victims: Victims, links: Links, ports: Sequence[int], successor: int) -> None:
+    """Let someone else have our ends of the supervisor's pipes as well, and know where the links are."""
+    pipes = cast("Any", victims.supervised)._process._transport
+    ends = [pipes.get_pipe_transport(number).get_extra_info("pipe").fileno() for number in (0, 1)]
+    control = cast("Any", links)._control._client._url
+    told = {"run_pid": os.getpid(), "control": control, "links": list(ports)}
+    with socket.socket(fileno=os.dup(successor)) as to:
+        socket.send_fds(to, [json.dumps(told).encode()], ends)
 
 
 async def break_and_heal(system: LiveSystem, rng: random.Random) -> None:
@@ -128,7 +131,7 @@ async def break_and_heal(system: LiveSystem, rng: random.Random) -> None:
             breakage = rng.choice(LINK_BREAKAGES)
         else:
             broken = system.service(ServiceName(rng.choice(VICTIMS)))
-            breakage = rng.choice(SERVICE_BREAKAGES)
+            breakage = rng.choice([one for one in SERVICE_BREAKAGES if one.kind not in lacking()])
         try:
             async with broken.broken(breakage):
                 await asyncio.sleep(rng.uniform(0.0, 0.05))
@@ -137,11 +140,13 @@ async def break_and_heal(system: LiveSystem, rng: random.Random) -> None:
             await asyncio.sleep(0.005)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, successor: int | None = None) -> None:
     for line in sys.stdin:
         if os.fork() == 0:
-            asyncio.run(be_erratic(folder, int(line)))
+            # None shall outlive a test that failed.
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            asyncio.run(be_erratic(folder, int(line), successor))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -41,14 +41,15 @@ def listening(port: int) -> bool:
 def all_end(processes: Sequence[psutil.Process], *, within: float) -> bool:
     """Whether they all end in that many seconds. What has ended and waits for its parent to notice has ended."""
     deadline = time.monotonic() + within
-    while any(_runs(process) for process in processes):
+    while any(still_runs(process) for process in processes):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
 
 
-def _runs(process: psutil.Process) -> bool:
+def still_runs(process: psutil.Process) -> bool:
+    """Whether it has not ended."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

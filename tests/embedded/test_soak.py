@@ -1,18 +1,24 @@
-"""A harness that is killed with SIGKILL at a random moment leaves nothing broken and nobody behind."""
+"""A harness that is killed with SIGKILL at a random moment leaves nothing broken and nobody behind.
+
+Twice: where everything dies with it, and where what it broke is out of its reach and only leases end it.
+"""
 
 import asyncio
 import collections
+import contextlib
 import json
 import os
 import random
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -20,9 +26,13 @@ import pytest
 from brownout.fixtures.embedded import EmbeddedTarget
 from brownout.healing import heal_runs
 from brownout.ledger import Ledger
-from tests.embedded.victims import cgroups
+from brownout.proxy.client import ToxiproxyClient
+from tests.embedded.erratic import TTL
+from tests.embedded.helpers import still_runs
+from tests.embedded.victims import Talk, cgroups, states_of
 
 AT_ONCE = 4
+LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)
 LIVES = 0.5
 """Seconds that a harness lives at most once it is up. Its faults last 50 ms at most."""
 
@@ -59,8 +69,132 @@ def working_in(folder: Path) -> list[psutil.Process]:
 
 
 def survivors(doomed: Doomed) -> list[psutil.Process]:
-    family = [one for one in doomed.family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    family = [one for one in doomed.family if still_runs(one)]
     return [*family, *working_in(doomed.scratch)]
+
+
+class FarSide:
+    """A supervisor whose harness is dead, with its services and its fault proxy."""
+
+    def __init__(self, message: bytes, pipes: Sequence[int]) -> None:
+        known = json.loads(message)
+        self.harness = known["run_pid"]
+        self._links: list[int] = known["links"]
+        self._proxy = ToxiproxyClient(known["control"], token="token")
+        self._commands, self._events = os.fdopen(pipes[0], "wb", buffering=0), os.fdopen(pipes[1], "rb")
+
+    def close(self) -> None:
+        """Let the supervisor end."""
+        self._commands.close()
+        self._events.close()
+
+    def states(self) -> dict[str, Any]:
+        for pipe in (self._commands, self._events):
+            os.set_blocking(pipe.fileno(), True)  # the harness, which had them otherwise, is dead
+        self._commands.write(json.dumps({"do": "states", "id": "successor"}).encode() + b"\n")
+        for line in self._events:
+            with contextlib.suppress(ValueError):  # the harness died over the first half of it
+                told = json.loads(line)
+                if told.get("id") == "successor":
+                    return cast("dict[str, Any]", told)
+        msg = "the supervisor is gone"
+        raise AssertionError(msg)
+
+    def held(self) -> list[str]:
+        """What is broken."""
+        proxies = self._proxy.proxies().values()
+        toxics = [name for one in proxies for name in one.toxics()]
+        shut = [one.name for one in proxies if not one.enabled]
+        return [*self.states()["leases"], *self._proxy.leases(), *toxics, *shut]
+
+    def whole(self, scratch: Path) -> None:
+        """Assert that every service is as it was, and that traffic flows on every link."""
+        for port in self._links:
+            asyncio.run(flows(port))
+        usual = [resource.getrlimit(one) for one in LIMITS]
+        for service in self.states()["services"]:
+            pid = service["pid"]
+            assert not service["paused"]
+            assert "T" not in states_of(pid)
+            assert [resource.prlimit(pid, one) for one in LIMITS] == usual
+        assert cgroups(scratch) == []
+
+
+async def flows(port: int) -> None:
+    """Wait until the victim behind a link answers: its restart may be due."""
+    async with asyncio.timeout(5.0):
+        while True:
+            try:
+                talk = await Talk.to(port)
+                try:
+                    await talk("pid", patience=1.0)
+                finally:
+                    await talk.close()
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                return
+
+
+@pytest.mark.run
+@pytest.mark.parametrize("deaths", [20, pytest.param(200, marks=pytest.mark.long)])
+def test_what_a_killed_harness_broke_out_of_its_reach_is_whole_when_the_leases_have_lapsed(
+    tmp_path: Path, deaths: int
+) -> None:
+    rng = random.Random(8)
+    states: collections.Counter[str] = collections.Counter()
+    held = 0
+    slowest = 0.0
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    argv = [sys.executable, "-m", "tests.embedded.erratic", str(tmp_path), str(theirs.fileno())]
+    errors = tmp_path / "errors"
+    with (
+        ours,
+        theirs,
+        errors.open("wb") as stderr,
+        subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0, pass_fds=[theirs.fileno()]
+        ) as zygote,
+        Ledger.open() as book,
+    ):
+        assert zygote.stdin is not None
+        assert zygote.stdout is not None
+        for first in range(0, deaths, AT_ONCE):
+            batch = range(first, min(first + AT_ONCE, deaths))
+            zygote.stdin.write("".join(f"{seed}\n" for seed in batch).encode())
+            dooms = {one.pid: one for one in (told(zygote.stdout.readline()) for _ in batch)}
+            far = [FarSide(message, pipes) for message, pipes, *_ in (socket.recv_fds(ours, 65536, 2) for _ in batch)]
+            killed = {}
+            for one in far:
+                time.sleep(rng.uniform(0.0, LIVES))
+                os.kill(one.harness, signal.SIGKILL)
+                killed[one.harness] = time.monotonic()
+                states.update(fault.state for fault in book.faults(dooms[one.harness].run)[-3:])
+                held += bool(one.held())
+            for one in far:
+                while left := one.held():
+                    assert time.monotonic() < killed[one.harness] + 10.0, left
+                    time.sleep(0.05)
+                slowest = max(slowest, time.monotonic() - killed[one.harness])
+            for one in far:
+                one.whole(dooms[one.harness].scratch)
+                one.close()
+            ended = time.monotonic()
+            while left_over := [one for doomed in dooms.values() for one in survivors(doomed)]:
+                assert time.monotonic() < ended + 10.0, left_over
+                time.sleep(0.05)
+            healed = asyncio.run(heal_runs(book, lambda _: EmbeddedTarget))
+            assert {one.outcome for one in healed} == {"healed"}
+            assert book.open_runs() == []
+            assert not any(doomed.scratch.exists() for doomed in dooms.values())
+        zygote.stdin.close()
+    assert errors.read_text() == ""
+    print(
+        f"{deaths} deaths; faults at that moment: {dict(states)}; {held} held some; all lapsed within {slowest:.1f} s"
+    )
+    # Most held something when they died, and nobody but their leases ended it.
+    assert held > deaths / 2
+    assert slowest < TTL + 2.0 * AT_ONCE
 
 
 @pytest.mark.run

@@ -16,6 +16,7 @@ from brownout.errors import EnvironmentProblem, FaultError
 from brownout.faults.partition import partition
 from brownout.fixtures.embedded import EmbeddedTarget
 from brownout.fixtures.embedded.data import tenants
+from brownout.fixtures.embedded.target import TOPOLOGY
 from brownout.injection import BrokenSpan, LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
@@ -181,6 +182,13 @@ def test_every_link_counts_and_the_memory_of_all_processes_is_told(up: Up) -> No
         assert 100 * 2**20 < usage.memory < 1.5 * 2**30
 
     up.runner.run(play())
+
+
+def test_what_this_machine_does_not_let_us_do_is_no_capability_and_has_a_reason() -> None:
+    topology = EmbeddedTarget().topology
+    assert not topology.lacking.keys() & topology.capabilities
+    assert topology.lacking.keys() | topology.capabilities == TOPOLOGY.capabilities
+    assert all(topology.lacking.values())
 
 
 def test_what_another_process_needs_to_undo_it_holds_no_secret(up: Up) -> None:

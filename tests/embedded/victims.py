@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from brownout.breakage import Breakage, ServicePlace
+from brownout.breakage import Breakage, Place, ServicePlace
 from brownout.evidence.model import Proof
+from brownout.fixtures.embedded.links import Links
 from brownout.fixtures.embedded.ports import HOST, HeldPorts
 from brownout.fixtures.embedded.processes import Spec, Supervised, environment
 from brownout.fixtures.embedded.services import Services
 from brownout.fixtures.embedded.supervisor import family
-from brownout.fixtures.embedded.supervisor.cpu import hierarchies
+from brownout.fixtures.embedded.supervisor.cgroups import CONTROLLERS, hierarchies
+from brownout.system import Topology
 from brownout.target import ServiceState
 
 SCALE = 0.1
@@ -34,6 +36,13 @@ def do(what, argument):
     elif what == "write":
         with open("written", "wb", buffering=0) as file:
             file.write(b"x" * argument)
+    elif what == "sync":
+        with open("synced", "wb", buffering=0) as file:
+            for _ in range(0, argument, 4096):
+                file.write(os.urandom(4096))
+                os.fsync(file.fileno())
+    elif what == "clock":
+        return [int(time.time()), time.monotonic()]
     elif what == "spawn":
         code = "import time; time.sleep(600)"
         child = subprocess.Popen([sys.executable, "-I", "-S", "-c", code], start_new_session=True)
@@ -199,6 +208,32 @@ class Victims:
         return state
 
 
+class VictimTarget:
+    """The embedded target's own faults, on victims instead of the reference stack."""
+
+    def __init__(self, victims: Victims, topology: Topology, links: Links | None = None) -> None:
+        self.topology = topology
+        self._services = victims.services
+        self._links = links
+        self._of: dict[str, Place] = {}
+
+    async def inject(self, place: Place, breakage: Breakage, *, lease: str, ttl: float) -> None:
+        self._of[lease] = place
+        await self._at(place).inject(place, breakage, lease=lease, ttl=ttl)
+
+    async def renew(self, lease: str, *, ttl: float) -> None:
+        await self._at(self._of[lease]).renew(lease, ttl=ttl)
+
+    async def heal(self, place: Place, breakage: Breakage, *, lease: str) -> None:
+        await self._at(place).heal(lease)
+
+    async def prove(self, place: Place, breakage: Breakage, *, lease: str) -> Proof:
+        return await self._at(place).prove(place, breakage, lease=lease)
+
+    def _at(self, place: Place) -> Any:
+        return self._services if isinstance(place, ServicePlace) else self._links
+
+
 def states_of(pid: int) -> set[str]:
     """The states of a family's processes, as /proc has them."""
     return {member.state for member in family.family(pid)}
@@ -215,5 +250,6 @@ def files(pid: int) -> int:
 
 
 def cgroups(scratch: Path) -> list[str]:
-    """CPU cgroups that bear a scratch folder's name."""
-    return [str(one) for hierarchy in hierarchies() for one in Path(hierarchy.folder).glob(f"{scratch.name}*")]
+    """The cgroups that bear a scratch folder's name."""
+    folders = {one.folder for controller in CONTROLLERS for one in hierarchies(controller)}
+    return [str(one) for folder in folders for one in Path(folder).glob(f"{scratch.name}*")]

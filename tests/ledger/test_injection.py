@@ -1,19 +1,20 @@
 """Ledger, lease, proof and heal, in that order, whatever goes wrong meanwhile."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from brownout.breakage import Blackhole, Breakage, LinkPlace, Place
+from brownout.breakage import Blackhole, Breakage, Kill, LinkPlace, Place, ServicePlace
 from brownout.errors import EnvironmentProblem, FaultError
 from brownout.evidence.model import Proof
 from brownout.injection import HEAL_TRIES, BrokenSpan, LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
-from brownout.system import ServiceName, Topology, UnknownPlace
+from brownout.system import ServiceFamily, ServiceName, Topology, UnknownFamily, UnknownPlace
 from brownout.target import Door, LinkCounters, ProcessUsage, Question, Say, Source, TargetOptions
 
 GATEWAY, CACHE = ServiceName("gateway"), ServiceName("cache")
@@ -459,3 +460,44 @@ def test_nothing_is_injected_where_it_cannot_be_written_down() -> None:
         assert bench.target.calls == []
 
     on_bench(play)
+
+
+class Replicated(Scripted):
+    topology = Topology(("gateway", "worker-2", "worker-10", "worker-1"), (), frozenset())
+
+
+def test_replicas_are_taken_in_an_order_that_the_seed_decides_and_each_once_before_any_twice() -> None:
+    runs = itertools.count()
+
+    def taken(seed: int) -> list[str]:
+        run = f"run-{next(runs)}"
+        places: list[str] = []
+
+        async def play(ledger: Ledger) -> None:
+            system = LiveSystem(
+                Replicated(),
+                ledger,
+                run,
+                clock=Flowing(),
+                seed=seed,
+                on_change=lambda span: None if span.off is None else places.append(str(span.place)),
+            )
+            for _ in range(6):
+                async with system.one_of(ServiceFamily("worker")).broken(Kill()):
+                    pass
+            with pytest.raises(UnknownFamily, match="no service with replicas of the name gateway"):
+                system.one_of(ServiceFamily("gateway"))
+
+        with Ledger.open() as ledger:
+            ledger.begin(RunRow(run, current(), "scripted", {}, Path(), 0.0))
+            asyncio.run(play(ledger))
+            # The ledger names the very replica, so that it can be healed after our death.
+            assert [fault.place for fault in ledger.faults(run)][-6:] == [ServicePlace(one) for one in places]
+            ledger.end(run)
+        return places
+
+    orders = {tuple(taken(seed)) for seed in range(12)}
+    assert len(orders) > 4
+    assert taken(5) == taken(5)
+    for order in orders:
+        assert set(order[:3]) == set(order[3:]) == {"worker-1", "worker-2", "worker-10"}
