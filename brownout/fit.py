@@ -167,7 +167,9 @@ def _of_check(check: Check, parameters: Sequence[Parameter], topology: Topology)
     for one in parameters:
         value = check.arguments.get(one.name)
         if isinstance(value, str) and one.type is ServiceName:
-            problems += _unknown(f"{check.probe}: {one.key}", value, topology.services, check.location)
+            # To look at all replicas of a service at once is as good as to look at one.
+            known = (*topology.services, *topology.families)
+            problems += _unknown(f"{check.probe}: {one.key}", value, known, check.location)
         elif isinstance(value, str) and one.name == "dependency":
             problems += _unknown(f"{check.probe}: {one.key}", value, topology.dependencies, check.location)
     return problems

@@ -44,6 +44,8 @@ from brownout.target import Target, TargetOptions
 from brownout.units import format_seconds
 from brownout.watch import PATIENCE, live_stats, watch_aborts
 
+CANCEL_AGAIN = 1.0
+"""Seconds after which a task that was cancelled and goes on is cancelled again."""
 MAX_LATENESS = 0.25
 """Seconds by which 95 % of the questions may be sent later than they were due; beyond it the load is another load."""
 
@@ -222,9 +224,12 @@ class Run:
             await self.heal()
         if self._asker is not None and self._end < self.experiment.duration:
             self._asker.abandon()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        pending = set(self._tasks)
+        while pending:
+            # Again and again: a target of a user's own may swallow a cancellation, as libraries do by mistake.
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
         if self._target is not None:
             self.progress.phase("tear down")
         with self._guarded("tearing down"):

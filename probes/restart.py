@@ -9,6 +9,7 @@ from brownout.units import Duration, format_seconds
 
 READY = "service_ready"
 RESTARTS = "service_restarts_total"
+_WORST_FIRST = ("failed", "inconclusive", "passed")
 
 
 @probe
@@ -16,10 +17,11 @@ def restart(window: Window, *, service: ServiceName, within: Duration, at_most: 
     """A service that was started again is ready in time, and stays ready to the window's end.
 
     Judged by what the target says of its services, twice a second: the figure is exact to that. A service that was
-    never started again in the whole run shows nothing: that is inconclusive, never a pass.
+    never started again in the whole run shows nothing: that is inconclusive, never a pass. Of a service with replicas
+    every one that was started again is judged; the verdict is the worst of them.
 
     Args:
-        service: who was away.
+        service: who was away; without a number, any of its replicas: `inference` for inference-1, inference-2, ...
         within: at the latest so long after the window's start it is ready for good.
         at_most: it was started again no more often than this since the run began: one that keeps crashing is not back.
 
@@ -35,19 +37,29 @@ def restart(window: Window, *, service: ServiceName, within: Duration, at_most: 
     threshold = f"ready again within {format_seconds(within)}"
     if at_most is not None:
         threshold += f", after {_times(at_most)} at most"
+    names = [one for one in _recorded(window) if one == service or one.rpartition("-")[0] == service]
+    if not names:
+        seen = ", ".join(_recorded(window))
+        why = f"nothing was recorded of {service}; {f'of these it was: {seen}' if seen else 'nor of any other service'}"
+        return inconclusive(threshold, samples=0, why=why)
+    verdicts = [_of_one(window, name, within=within, at_most=at_most, threshold=threshold) for name in names]
+    # One that was neither away nor started again has shown nothing, which matters only where none has.
+    told = [one for one in verdicts if one is not None]
+    if not told:
+        samples = len(_series(window, READY, names[0]))
+        return inconclusive(threshold, samples=samples, why=f"{service} was not started again up to then")
+    return min(told, key=lambda one: _WORST_FIRST.index(one.outcome))
+
+
+def _of_one(window: Window, service: str, *, within: float, at_most: int | None, threshold: str) -> Verdict | None:
     ready, restarts = _series(window, READY, service), _series(window, RESTARTS, service)
     samples = len(ready)
-    if not ready or not restarts:
-        seen = ", ".join(sorted({dict(s.labels).get("service", "") for s in window.samples if s.metric == READY}))
-        why = f"nothing was recorded of {service}; {f'of these it was: {seen}' if seen else 'nor of any other service'}"
-        return inconclusive(threshold, samples=samples, why=why)
-    count = int(restarts[-1].value)
+    count = int(restarts[-1].value) if restarts else 0
     away = max((index for index, one in enumerate(ready) if not one.value), default=None)
-    if away == samples - 1:
+    if away is not None and away == samples - 1:
         return _still_away(window, count, samples=samples, within=within, threshold=threshold)
     if not count:
-        why = f"{service} was not started again up to then"
-        return inconclusive(threshold, samples=samples, why=why)
+        return None
     after = 0.0 if away is None else ready[away + 1].at - window.start
     in_time = after <= within
     seldom = at_most is None or count <= at_most
@@ -69,6 +81,10 @@ def _still_away(window: Window, count: int, *, samples: int, within: float, thre
         return inconclusive(threshold, samples=samples, why=why)
     figure = f"not ready after {format_seconds(window.length)}, after {_times(count)}"
     return Verdict("failed", figure, threshold, samples, limit=within, unit="s")
+
+
+def _recorded(window: Window) -> Sequence[str]:
+    return sorted({dict(one.labels).get("service", "") for one in window.samples if one.metric == READY})
 
 
 def _series(window: Window, metric: str, service: str) -> Sequence[Sample]:

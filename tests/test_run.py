@@ -91,6 +91,7 @@ class Tiny:
     answer: bytes = b"data: " + json.dumps({"choices": [{"delta": {"content": "yes"}}]}).encode() + b"\n\n"
     broken: bool = False
     downs: int = 0
+    deaf_to: int = 0
     ledger_rows: list[str] = field(default_factory=list)
     _server: asyncio.Server | None = None
 
@@ -183,6 +184,11 @@ class Tiny:
         return ()
 
     async def watch(self) -> None:
+        while self.deaf_to:
+            try:
+                await asyncio.sleep(self.proxy_lives)
+            except asyncio.CancelledError:
+                self.deaf_to -= 1
         await asyncio.sleep(self.proxy_lives)
         msg = "the fault proxy was ended by SIGKILL"
         raise EnvironmentProblem(msg)
@@ -234,6 +240,14 @@ def test_a_run_without_trouble_passes_and_its_file_says_the_same(
     assert len(judgement.judged) == 4
     assert read_run(run.plan.evidence).info.outcome == "passed"
     assert (target.broken, target.downs) == (False, 1)
+
+
+def test_a_run_ends_though_its_target_swallows_a_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Tiny(deaf_to=1)
+
+    judgement, _ = play(target, tmp_path / "run", monkeypatch)
+
+    assert (judgement.outcome, target.deaf_to, target.downs) == ("passed", 0, 1)
 
 
 def test_the_ledger_knows_of_a_fault_before_it_is_injected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

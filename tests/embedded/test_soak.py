@@ -110,7 +110,12 @@ class FarSide:
     def whole(self, scratch: Path) -> None:
         """Assert that every service is as it was, and that traffic flows on every link."""
         for port in self._links:
-            asyncio.run(flows(port))
+            try:
+                asyncio.run(flows(port))
+            except TimeoutError:
+                services = self.states()["services"]
+                seen = {one["pid"]: states_of(one["pid"]) for one in services if one["pid"] is not None}
+                pytest.fail(f"no traffic on port {port} of {self._links}: {services}, {seen}, held {self.held()}")
         usual = [resource.getrlimit(one) for one in LIMITS]
         for service in self.states()["services"]:
             pid = service["pid"]
