@@ -34,8 +34,9 @@ types: setup  ## mypy --strict, each package as its users see it
 	$(BIN)/mypy brownout faults probes fixtures
 	$(BIN)/mypy target-stack/src
 
-schema: setup  ## write the JSON Schema of the experiment file
+schema: setup  ## write the JSON Schema of the experiment file and the reference page of the probes
 	$(BIN)/python -m brownout.schema
+	$(BIN)/python -m brownout.reference
 
 corpus: setup  ## generate corpus and golden questions again
 	$(BIN)/python tools/build_corpus.py

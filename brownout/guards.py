@@ -3,6 +3,7 @@
 from brownout import registry
 from brownout.errors import InvalidInput, refuse
 from brownout.evidence.model import Request
+from brownout.evidence.requests import Requests
 from brownout.evidence.window import Window
 from brownout.experiment import Check, Experiment
 
@@ -34,7 +35,7 @@ def check_guards(experiment: Experiment) -> None:
 
 
 def _tells(condition: Check, count: int) -> bool:
-    requests = tuple(_failed(number, condition.over * number / max(count, 1)) for number in range(count))
+    requests = Requests.of(_failed(number, condition.over * number / max(count, 1)) for number in range(count))
     window = Window(name="abort", start=0.0, end=condition.over, requests=requests, history=())
     return registry.probes().get(condition.probe)(window, **condition.arguments).outcome != "inconclusive"
 

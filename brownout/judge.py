@@ -1,7 +1,7 @@
 """Judging a run: the experiment's checks on the windows of what was recorded. Pure; the same live and from a file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from brownout.errors import EXIT_ABORTED, EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED
@@ -55,7 +55,7 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
     """The stretches that the blocks are judged on; None for one that never was.
 
     `during` and `after` are cut where the first fault was really on and the last one really off. The steady state
-    before ends a little earlier than the first fault begins.
+    before ends a little earlier than the first fault begins; it is what the other windows are compared with.
 
     Args:
         experiment: scaled as it ran.
@@ -73,9 +73,14 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
         "after": None if last_off is None else (last_off, end),
         "steady-state after": (end - experiment.final_window, end) if end >= experiment.duration else None,
     }
-    return {
+    found = {
         block: None if stretch is None else recording.window(block, max(stretch[0], 0.0), max(stretch))
         for block, stretch in stretches.items()
+    }
+    baseline = found[BLOCKS[0]]
+    return {
+        block: window if window is None or block == BLOCKS[0] else replace(window, baseline=baseline)
+        for block, window in found.items()
     }
 
 

@@ -19,7 +19,11 @@ VerdictOutcome = Literal["passed", "failed", "inconclusive"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a probe says of a window, with the figures it rests on."""
+    """What a probe says of a window, with the figures it rests on.
+
+    The figure itself decides, not its interval: a run's requests are all that its users asked, no sample of them. The
+    interval says how far another run of the same length could differ by chance alone.
+    """
 
     outcome: VerdictOutcome
     figure: str
@@ -36,6 +40,18 @@ class Verdict:
     """The threshold as a number, in `unit`."""
     unit: str = ""
     """`s`, `share`, `level`, `USD`, ... or empty."""
+    low: float | None = None
+    """Lower end of the figure's 95 % confidence interval, in `unit`; None where it has none, or none on that side."""
+    high: float | None = None
+    """Upper end of it."""
+
+    @property
+    def margin(self) -> float | None:
+        """How close it came, in `unit`: the figure's distance from the threshold, below 0 where it did not pass."""
+        if self.value is None or self.limit is None:
+            return None
+        distance = abs(self.value - self.limit)
+        return distance if self.outcome == "passed" else -distance
 
 
 MIN_SAMPLES = 20

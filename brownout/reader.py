@@ -12,6 +12,7 @@ from pathlib import Path
 from brownout import registry
 from brownout.binding import Binder, written
 from brownout.errors import EnvironmentProblem, InvalidInput, Location, shown
+from brownout.evidence.requests import Requests
 from brownout.evidence.window import Window
 from brownout.experiment import DEFAULT_ABORT_WINDOW, DEFAULT_RECOVERY, Block, Check, Experiment, Load, Step
 from brownout.parameters import Parameter, parameters_of
@@ -182,6 +183,10 @@ class _Reader:
         if nonsense := _nonsense(name, probe, values, block=block):
             self._binder.note(f"{name}: {nonsense}", at=at)
         scaled = frozenset(one.name for one in parameters if one.type is Duration)
+        # A default is a span like any other: written down here, it is scaled like the others.
+        values = {
+            one.name: one.default for one in parameters if one.name in scaled and one.default is not None
+        } | values
         return Check(name, values, _title(name, arguments.written), at, over=over, scaled=scaled)
 
     def _named_probe(self, node: Node) -> Entry | None:
@@ -293,7 +298,7 @@ def _nonsense(name: str, probe: Probe, arguments: Mapping[str, object], *, block
         EnvironmentProblem: it raises anything else, on an empty window.
     """
     try:
-        probe(Window(block, 0.0, 1.0, (), ()), **arguments)
+        probe(Window(block, 0.0, 1.0, Requests.of(), ()), **arguments)
     except InvalidInput as error:
         return error.problem
     except ValueError as error:

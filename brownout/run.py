@@ -17,7 +17,7 @@ import httpx
 from brownout import process, registry
 from brownout.clock import RunClock
 from brownout.errors import BrownoutError
-from brownout.evidence.model import Event
+from brownout.evidence.model import Event, KnownDocument, KnownQuestion
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
 from brownout.experiment import Block
@@ -25,7 +25,7 @@ from brownout.halt import Halt
 from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
 from brownout.ledger import Ledger, RunRow
-from brownout.load import Asker, offer
+from brownout.load import Asker, CitedSentences, offer
 from brownout.method import Method
 from brownout.plan import RunPlan
 from brownout.recorders import (
@@ -40,7 +40,7 @@ from brownout.recorders import (
 from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
-from brownout.target import Target, TargetOptions
+from brownout.target import Document, KnowsDocuments, Target, TargetOptions
 from brownout.units import format_seconds
 from brownout.watch import PATIENCE, live_stats, watch_aborts
 
@@ -118,7 +118,13 @@ class Run:
         client = httpx.AsyncClient(timeout=2.0, trust_env=False)
         self._stack.push_async_callback(client.aclose)
         door = target.door()
-        self._asker = asker = Asker(door.url, load, record=self.recording, clock=self.clock)
+        questions, documents = target.questions(load.questions), _documents(target)
+        self.recording.know(
+            [KnownDocument(one.id, one.tenant) for one in documents],
+            [KnownQuestion(one.id, one.tenant, one.sources) for one in questions if one.sources is not None],
+        )
+        grade = CitedSentences(documents) if documents else None
+        self._asker = asker = Asker(door.url, load, record=self.recording, clock=self.clock, grade=grade)
         self._stack.push_async_exit(asker)
         presence, samples = Presence(), self.recording.add_sample
         for source in target.sources():
@@ -144,7 +150,7 @@ class Run:
         self._load = self._own(
             offer(
                 load,
-                questions=target.questions(load.questions),
+                questions=questions,
                 callers=door.callers,
                 until=self.experiment.duration,
                 clock=self.clock,
@@ -325,6 +331,10 @@ class Run:
 
     async def _until(self, at: float) -> None:
         await self.halt.unless(self.clock.sleep_until(at))
+
+
+def _documents(target: Target) -> Sequence[Document]:
+    return target.documents() if isinstance(target, KnowsDocuments) else ()
 
 
 def _said(error: BaseException) -> str:

@@ -7,7 +7,7 @@ and timing are the core's (`brownout.injection`), the same for every target.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from brownout.breakage import Breakage, Place
 from brownout.evidence.model import Proof
@@ -63,6 +63,17 @@ class Door:
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question of a question set."""
+
+    id: str
+    tenant: str
+    text: str = field(repr=False)
+    sources: tuple[str, ...] | None = None
+    """Ids of the documents that hold the answer, empty where none does; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document that the system was given."""
 
     id: str
     tenant: str
@@ -176,6 +187,13 @@ class Target(Protocol):
 
     def recovery(self) -> Mapping[str, Any]:
         """What another process needs in order to undo all this after our death: JSON, without secrets."""
+
+
+@runtime_checkable
+class KnowsDocuments(Protocol):
+    """A target that knows what documents the system holds; without it neither faithfulness nor isolation is judged."""
+
+    def documents(self) -> Sequence[Document]: ...
 
 
 class TargetFactory(Protocol):

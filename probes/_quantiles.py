@@ -1,86 +1,138 @@
 """Quantiles of latencies that failures cannot improve: exact order statistics over every request."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 
-from brownout.evidence import Request, Window
+from brownout.evidence import Requests, derived
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive
+from brownout.statistics import order_statistics, quantile_ranks
 from brownout.units import Latency, format_seconds
 
-from ._counting import is_available, too_few
+from ._counting import too_few
 
 NEVER = math.inf
 """The latency of what never came."""
+Limits = Mapping[float, Latency | None]
+"""Seconds by percentile; None for those that are not asked for."""
 
 
-def ttft_of(request: Request) -> float:
+@derived
+def times_to_first_token(requests: Requests) -> Sequence[float]:
     """Seconds from the intended send time to the first token; infinite where it never came."""
-    return NEVER if request.ttft is None else request.ttft
+    gaps = zip(requests.first_token, requests.intended, strict=True)
+    return array("d", [first - due if first == first else NEVER for first, due in gaps])  # noqa: PLR0124 - NaN
 
 
-def total_of(request: Request) -> float:
+@derived
+def times_to_end(requests: Requests) -> Sequence[float]:
     """Seconds from the intended send time to the end of a complete answer; infinite for any other end."""
-    return NEVER if request.total is None or not is_available(request) else request.total
+    gaps = zip(requests.outcome, requests.done, requests.intended, strict=True)
+    # NaN, of what never ended, fails the comparison.
+    return array("d", [done - due if outcome == "ok" and done > -NEVER else NEVER for outcome, done, due in gaps])
 
 
-def rank_of(percent: int, count: int) -> int:
-    """How many of `count` values lie at or below the quantile, by nearest rank; in integers, so never one off."""
-    return -(-percent * count // 100)
+@derived
+def times_per_token(requests: Requests) -> Sequence[float]:
+    """Mean seconds between the tokens of each streamed answer that has several; infinite where it was not completed."""
+    gaps = zip(requests.outcome, requests.tpot, requests.stream, strict=True)
+    return array(
+        "d",
+        [
+            gap if outcome == "ok" else NEVER
+            for outcome, gap, stream in gaps
+            if stream and (outcome != "ok" or gap == gap)  # noqa: PLR0124 - NaN
+        ],
+    )
 
 
-def least_for(percent: int) -> int:
+def rank_of(percent: float, count: int) -> int:
+    """How many of `count` values lie at or below the quantile, by nearest rank; in fractions, so never one off."""
+    return math.ceil(Fraction(str(percent)) * count / 100)
+
+
+def least_for(percent: float) -> int:
     """How many values a quantile needs, so that at least one lies above it: 100 for p99, 20 for p95."""
-    return max(MIN_SAMPLES, math.ceil(100 / (100 - percent)))
+    return max(MIN_SAMPLES, math.ceil(100 / (100 - Fraction(str(percent)))))
 
 
-def judge_quantiles(
-    window: Window, *, measure: Callable[[Request], float], missing: str, limits: Mapping[int, Latency | None]
-) -> Verdict:
+def limits_of(percentile: float | None, at_most: Latency | None, **named: Latency | None) -> Limits:
+    """The limits that a probe's arguments state: `p95=...`, and one of any other percentile.
+
+    Raises:
+        ValueError: none is stated, or one that nothing or anything can meet.
+    """
+    if (percentile is None) != (at_most is None):
+        msg = "percentile and at-most go together"
+        raise ValueError(msg)
+    if percentile is not None and not 0 < percentile < 100:
+        msg = "percentile must lie between 0 and 100, such as 99.9"
+        raise ValueError(msg)
+    limits: dict[float, Latency | None] = {float(name.removeprefix("p")): limit for name, limit in named.items()}
+    if percentile is not None:
+        limits[percentile] = at_most
+    if all(limit is None for limit in limits.values()):
+        msg = f"state at least one of {', '.join(named)}, or percentile and at-most"
+        raise ValueError(msg)
+    if any(limit is not None and limit <= 0 for limit in limits.values()):
+        msg = "a latency's limit must be above 0"
+        raise ValueError(msg)
+    return limits
+
+
+def judge_quantiles(latencies: Sequence[float], *, missing: str, limits: Limits, what: str = "requests") -> Verdict:
     """Whether each stated quantile is at most its limit.
 
     Args:
-        window: what to judge.
-        measure: a request's latency in seconds.
-        missing: what a request of infinite latency lacks: `never got a token`.
-        limits: seconds by percentile; None for those that are not asked for.
-
-    Raises:
-        ValueError: no limit is stated, or one that nothing can meet.
+        latencies: in seconds; infinite for what never came.
+        missing: what one of infinite latency lacks: `never got a token`.
+        limits: from `limits_of`.
+        what: what has these latencies, in the plural.
     """
     stated = {percent: limit for percent, limit in limits.items() if limit is not None}
-    if not stated:
-        msg = f"state at least one of {', '.join(f'p{percent}' for percent in limits)}"
-        raise ValueError(msg)
-    if any(limit <= 0 for limit in stated.values()):
-        msg = "a latency's limit must be above 0"
-        raise ValueError(msg)
-    threshold = ", ".join(f"p{percent} at most {format_seconds(limit)}" for percent, limit in stated.items())
-    values = sorted(map(measure, window.requests))
-    told = {
-        percent: values[rank_of(percent, len(values)) - 1] for percent in stated if len(values) >= least_for(percent)
-    }
-    broken = [percent for percent in told if told[percent] > stated[percent]]
-    if not broken and len(told) < len(stated):
-        percent = max(stated.keys() - told.keys())
-        why = f"{too_few(len(values), 'requests', least=least_for(percent))} a p{percent}"
-        return inconclusive(threshold, samples=len(values), why=why)
-    worst = max(told, key=lambda percent: told[percent] / stated[percent])
+    threshold = ", ".join(f"p{percent:g} at most {format_seconds(limit)}" for percent, limit in stated.items())
+    count = len(latencies)
+    enough = [percent for percent in stated if count >= least_for(percent)]
+    found = {percent: _quantile(latencies, percent) for percent in enough}
+    broken = [percent for percent in enough if found[percent].value > stated[percent]]
+    if not broken and len(enough) < len(stated):
+        percent = max(stated.keys() - found.keys())
+        why = f"{too_few(count, what, least=least_for(percent))} a p{percent:g}"
+        return inconclusive(threshold, samples=count, why=why)
+    worst = max(enough, key=lambda percent: found[percent].value / stated[percent])
+    absent = latencies.count(NEVER)
     return Verdict(
         "failed" if broken else "passed",
-        ", ".join(f"p{percent} {_told(value)}" for percent, value in told.items()),
+        ", ".join(f"p{percent:g} {_told(quantile.value)}" for percent, quantile in found.items()),
         threshold,
-        len(values),
-        _missing(values, missing),
-        value=told[worst] if math.isfinite(told[worst]) else None,
+        count,
+        f"{absent} of {count} {what} {missing}" if absent else "",
+        value=_finite(found[worst].value),
         limit=stated[worst],
         unit="s",
+        low=_finite(found[worst].low),
+        high=_finite(found[worst].high),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantile:
+    value: float
+    low: float | None
+    high: float | None
+
+
+def _quantile(latencies: Sequence[float], percent: float) -> _Quantile:
+    rank, (lower, upper) = rank_of(percent, len(latencies)), quantile_ranks(len(latencies), percent / 100)
+    found = order_statistics(latencies, [one for one in (lower, rank, upper) if one is not None])
+    return _Quantile(found[rank], found.get(lower or 0), found.get(upper or 0))
+
+
+def _finite(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and math.isfinite(seconds) else None
 
 
 def _told(seconds: float) -> str:
     return format_seconds(seconds) if math.isfinite(seconds) else "∞"
-
-
-def _missing(values: Sequence[float], what: str) -> str:
-    count = sum(map(math.isinf, values))
-    return f"{count} of {len(values)} requests {what}" if count else ""

@@ -1,10 +1,12 @@
 """How many requests were served."""
 
-from brownout.evidence import Window
-from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
-from brownout.units import Share, format_share
+from dataclasses import replace
 
-from ._counting import answers, asked_for, check_share, too_few
+from brownout.evidence import Window
+from brownout.probe import Verdict, probe
+from brownout.units import Share
+
+from ._counting import asked_for, check_limits, check_share, judge_share
 
 
 @probe
@@ -21,25 +23,19 @@ def availability(window: Window, *, at_least: Share | None = None, below: Share 
     Raises:
         ValueError: the arguments make no sense.
     """
-    if (at_least is None) == (below is None):
-        msg = "availability needs exactly one of at-least and below"
-        raise ValueError(msg)
+    check_limits("availability", at_least=at_least, below=below)
     check_share("at-least", at_least)
     check_share("below", below)
-    threshold = f"at least {asked_for(at_least)}" if at_least is not None else f"below {asked_for(below or Share(0.0))}"
-    asked = len(window.requests)
-    if asked < MIN_SAMPLES:
-        return inconclusive(threshold, samples=asked, why=too_few(asked, "requests"))
-    served = len(answers(window))
-    share = served / asked
-    holds = share >= at_least if at_least is not None else share < (below or 0.0)
-    return Verdict(
-        "passed" if holds else "failed",
-        format_share(share),
-        threshold,
+    least = at_least if at_least is not None else below
+    asked, served = len(window.requests), window.requests.outcome.count("ok")
+    verdict = judge_share(
+        served,
         asked,
-        "" if served == asked else f"{asked - served} of {asked} requests got no complete answer",
-        value=share,
-        limit=at_least if at_least is not None else below,
-        unit="share",
+        what="requests",
+        threshold=f"{'below' if at_least is None else 'at least'} {asked_for(least or Share(0.0))}",
+        at_least=least,
+        why="" if served == asked else f"{asked - served} of {asked} requests got no complete answer",
     )
+    if at_least is None and verdict.outcome != "inconclusive":
+        return replace(verdict, outcome="passed" if verdict.outcome == "failed" else "failed")
+    return verdict

@@ -7,7 +7,7 @@ from brownout.evidence import Transition, Window
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.units import Duration, format_seconds
 
-_BECAME = {"closed": "closed", "open": "opened", "half-open": "half-opened"}
+from ._breaker_rules import BECAME, flapped, kept_discipline, since, stayed
 
 
 @probe
@@ -17,28 +17,41 @@ def breaker(
     dependency: str,
     state: Literal["closed", "open", "half-open"] | None = None,
     becomes: Literal["closed", "open", "half-open"] | None = None,
+    stays: Literal["closed", "open", "half-open"] | None = None,
+    never_flaps: bool = False,
+    disciplined: bool = False,
     within: Duration | None = None,
+    open_at_least: Duration | None = None,
 ) -> Verdict:
-    """The state of one dependency's circuit breaker, throughout the window or from some moment on.
+    """What one dependency's circuit breaker did: its state, how it came to be, and whether it kept to the rules.
+
+    State exactly one of state, becomes, stays, never-flaps and disciplined.
 
     Args:
         dependency: whose breaker.
         state: it is in this state throughout.
-        becomes: it comes to this state. State exactly one of the two.
+        becomes: it comes to this state.
+        stays: it is in this state or comes to it, and does not leave it again.
+        never_flaps: having closed, it does not open again.
+        disciplined: it only goes from closed to open, from there to half-open, and from there to either; and it did
+            turn half-open.
         within: at the latest so long after the window's start, which is the moment the fault was really on or off;
-            any time in the window where it is not stated.
+            any time in the window where it is not stated. Goes with becomes.
+        open_at_least: it stays open for so long before it turns half-open. Goes with disciplined.
 
     Raises:
         ValueError: the arguments make no sense.
     """
-    if (state is None) == (becomes is None):
-        msg = "breaker needs exactly one of state and becomes"
+    if sum((state is not None, becomes is not None, stays is not None, never_flaps, disciplined)) != 1:
+        msg = "breaker needs exactly one of state, becomes, stays, never-flaps and disciplined"
         raise ValueError(msg)
     if within is not None and (becomes is None or within <= 0):
         msg = "within goes with becomes, and must be above 0"
         raise ValueError(msg)
-    in_time = f" within {format_seconds(within)}" if within is not None else " within the window"
-    threshold = f"{state} throughout" if becomes is None else f"{_BECAME[becomes]}{in_time}"
+    if open_at_least is not None and (not disciplined or open_at_least <= 0):
+        msg = "open-at-least goes with disciplined, and must be above 0"
+        raise ValueError(msg)
+    threshold = _asked(state, becomes, stays, within, open_at_least, never_flaps=never_flaps)
     before = window.state_at_start(dependency)
     changes = window.transitions(dependency)
     if window.length <= 0:
@@ -50,9 +63,37 @@ def breaker(
     if before is None:
         # The first word on it also tells what it was before; where it does not, it has been so since nobody knows when.
         before = changes[0].old or changes[0].new
-    if becomes is None:
-        return _throughout(window, before, changes, state=str(state), threshold=threshold)
-    return _becomes(window, before, changes, becomes=becomes, within=within, threshold=threshold)
+    if state is not None:
+        verdict = _throughout(window, before, changes, state=state, threshold=threshold)
+    elif becomes is not None:
+        verdict = _becomes(window, before, changes, becomes=becomes, within=within, threshold=threshold)
+    elif stays is not None:
+        verdict = stayed(window, before, changes, state=stays, threshold=threshold)
+    elif never_flaps:
+        verdict = flapped(window, changes, threshold=threshold)
+    else:
+        history = [change for change in window.history if change.dependency == dependency]
+        verdict = kept_discipline(window, history, open_at_least=open_at_least, threshold=threshold)
+    return verdict
+
+
+def _asked(
+    state: str | None,
+    becomes: str | None,
+    stays: str | None,
+    within: Duration | None,
+    open_at_least: Duration | None,
+    *,
+    never_flaps: bool,
+) -> str:
+    if becomes is not None:
+        return f"{BECAME[becomes]} within {format_seconds(within) if within is not None else 'the window'}"
+    if state is not None or stays is not None:
+        return f"{state} throughout" if state is not None else f"{stays} and not left again"
+    if never_flaps:
+        return "not opened again once closed"
+    stretch = f", open for at least {format_seconds(open_at_least)}" if open_at_least is not None else ""
+    return f"only transitions that the state machine allows{stretch}"
 
 
 def _throughout(window: Window, before: str, changes: Sequence[Transition], *, state: str, threshold: str) -> Verdict:
@@ -62,7 +103,7 @@ def _throughout(window: Window, before: str, changes: Sequence[Transition], *, s
     left = next((change for change in changes if change.new != state), None)
     if left is None:
         return Verdict("passed", f"{state} throughout", threshold, samples)
-    return Verdict("failed", _since(window, left), threshold, samples, left.reason)
+    return Verdict("failed", since(window, left), threshold, samples, left.reason)
 
 
 def _becomes(
@@ -80,7 +121,7 @@ def _becomes(
         changes = changes[left:]
     reached = next((change for change in changes if change.new == becomes), None)
     if reached is None and window.length < limit:
-        why = f"the window is only {format_seconds(window.length)} long, and it had not {_BECAME[becomes]} by its end"
+        why = f"the window is only {format_seconds(window.length)} long, and it had not {BECAME[becomes]} by its end"
         return inconclusive(threshold, samples=samples, why=why)
     if reached is None:
         now = changes[-1].new if changes else before
@@ -90,7 +131,7 @@ def _becomes(
     after = reached.at - window.start
     return Verdict(
         "passed" if after <= limit else "failed",
-        _since(window, reached),
+        since(window, reached),
         threshold,
         samples,
         reached.reason,
@@ -98,7 +139,3 @@ def _becomes(
         limit=limit,
         unit="s",
     )
-
-
-def _since(window: Window, change: Transition) -> str:
-    return f"{_BECAME.get(change.new, change.new)} after {format_seconds(change.at - window.start)}"

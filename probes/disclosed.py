@@ -1,12 +1,15 @@
 """Whether degraded answers say that they are degraded."""
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from brownout.evidence import Request, Window
+from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
+from brownout.statistics import share_interval
 from brownout.units import Share, format_share
 
-from ._counting import answers, asked_for, check_share, too_few
+from ._counting import answers, asked_for, check_share, kinds_of_attempts, too_few
 
 ALL = Share(1.0)
 FRESH = frozenset({"dense+keyword", "dense"})
@@ -36,56 +39,54 @@ def disclosed(window: Window, *, share: Share = ALL, store: str = "vector-db") -
     given = answers(window)
     if not given:
         return inconclusive(threshold, samples=0, why="there were no answers")
-    contradictions = _Contradictions(window, given, store)
-    silent = [why for answer in given if (why := contradictions.of(answer))]
-    saying = sum(1 for answer in given if answer.level and answer.warnings)
-    degraded = saying + len(silent)
+    said = Counter(zip(given.level, given.warnings, strict=True))
+    saying = sum(times for (level, warnings), times in said.items() if level and warnings)
+    silent: Counter[str] = Counter()
+    for (level, warnings), times in said.items():
+        if level is None or (level != 0 and not warnings):
+            silent["named no level" if level is None else "had a level above 0 and no warning"] += times
+    silent.update(_contradictions(window, given.where([level == 0 for level in given.level]), given, store))
+    degraded = saying + silent.total()
     if not degraded:
         return inconclusive(threshold, samples=len(given), why="nothing was degraded, so nothing had to be disclosed")
     # One silent answer refutes "all of them", however few there are.
     if degraded < MIN_SAMPLES and not (silent and share == ALL):
         return inconclusive(threshold, samples=degraded, why=too_few(degraded, "degraded answers"))
     reached = saying / degraded
+    low, high = share_interval(saying, degraded)
     return Verdict(
         "passed" if reached >= share else "failed",
         f"{format_share(reached)} of {degraded} degraded answers",
         threshold,
         degraded,
-        _counted(silent),
+        "; ".join(f"{count} answer{'s' if count > 1 else ''} {reason}" for reason, count in silent.most_common()),
         value=reached,
         limit=share,
         unit="share",
+        low=low,
+        high=high,
     )
 
 
-class _Contradictions:
-    """What in a window contradicts an answer."""
-
-    def __init__(self, window: Window, given: Sequence[Request], store: str) -> None:
-        self._store = store
-        self._retrieval_is_stated = any(answer.retrieval is not None for answer in given)
-        # A stack that never counts calls to such a dependency is not accused of making none.
-        self._calls_are_counted = any(store in answer.attempts for answer in given)
-        self._open = _open_spans(window, store)
-
-    def of(self, answer: Request) -> str | None:
-        """Why the answer counts as silently degraded; None where it does not."""
-        if answer.level is None:
-            return "named no level"
-        if answer.level > 0:
-            return None if answer.warnings else "had a level above 0 and no warning"
-        ended = answer.sent if answer.done is None else answer.done
-        contradictions = (
-            (answer.retrieval is None and self._retrieval_is_stated, "and named no retrieval"),
-            (answer.retrieval not in (None, *FRESH), f"with {answer.retrieval!r} retrieval"),
-            (answer.retrieval_quality in POOR, f"with retrieval quality {answer.retrieval_quality!r}"),
-            (self._calls_are_counted and not answer.attempts.get(self._store), f"without a call to {self._store}"),
-            (
-                any(since <= answer.sent and ended <= until for since, until in self._open),
-                f"while the breaker of {self._store} was open",
-            ),
-        )
-        return next((f"claimed level 0 {text}" for holds, text in contradictions if holds), None)
+def _contradictions(window: Window, fresh: Requests, given: Requests, store: str) -> Iterator[str]:
+    """Why an answer that claims level 0 counts as silently degraded, for each that does."""
+    stated = set(given.retrieval) != {None}
+    # A stack that never counts calls to such a dependency is not accused of making none.
+    counted = any(store in attempts for attempts in kinds_of_attempts(window.requests))
+    spans = _open_spans(window, store)
+    for retrieval, quality, attempts, sent, done in zip(
+        fresh.retrieval, fresh.retrieval_quality, fresh.attempts, fresh.sent, fresh.done, strict=True
+    ):
+        if retrieval is None and stated:
+            yield "claimed level 0 and named no retrieval"
+        elif retrieval is not None and retrieval not in FRESH:
+            yield f"claimed level 0 with {retrieval!r} retrieval"
+        elif quality in POOR:
+            yield f"claimed level 0 with retrieval quality {quality!r}"
+        elif counted and not attempts.get(store):
+            yield f"claimed level 0 without a call to {store}"
+        elif any(since <= sent and (sent if math.isnan(done) else done) <= until for since, until in spans):
+            yield f"claimed level 0 while the breaker of {store} was open"
 
 
 def _open_spans(window: Window, dependency: str) -> Sequence[tuple[float, float]]:
@@ -93,10 +94,3 @@ def _open_spans(window: Window, dependency: str) -> Sequence[tuple[float, float]
     changes = [change for change in window.history if change.dependency == dependency]
     ends = [*(change.at for change in changes[1:]), window.end]
     return [(change.at, end) for change, end in zip(changes, ends, strict=False) if change.new == "open"]
-
-
-def _counted(reasons: Sequence[str]) -> str:
-    """`12 answers named no level; 3 answers ...`, most frequent first."""
-    counts = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
-    most = sorted(counts, key=lambda reason: -counts[reason])
-    return "; ".join(f"{counts[reason]} answer{'s' if counts[reason] > 1 else ''} {reason}" for reason in most)

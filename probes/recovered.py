@@ -1,14 +1,15 @@
 """How long it took until the service levels held again, and went on holding."""
 
-from bisect import bisect_left
+from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 
 from brownout.evidence import Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
 from brownout.units import Duration, Latency, Share, format_seconds
 
-from ._counting import asked_for, check_share, is_available, too_few
-from ._quantiles import rank_of, ttft_of
+from ._counting import asked_for, check_share, served, too_few
+from ._quantiles import NEVER, times_to_first_token
 
 STRETCH = 2.0
 """Seconds a sliding stretch lasts at least; longer where it takes longer to see `MIN_SAMPLES` requests."""
@@ -16,7 +17,12 @@ STRETCH = 2.0
 
 @probe
 def recovered(
-    window: Window, *, within: Duration, ttft_p95: Latency | None = None, availability: Share | None = None
+    window: Window,
+    *,
+    within: Duration,
+    ttft_p95: Latency | None = None,
+    availability: Share | None = None,
+    for_: Duration | None = None,
 ) -> Verdict:
     """The moment after which the service levels hold in every sliding stretch to the window's end.
 
@@ -27,6 +33,7 @@ def recovered(
         within: recovery takes at most so long, from the window's start: the moment the last fault was really off.
         ttft_p95: the 95th percentile of the time to first token is at most this.
         availability: the share of complete answers is at least this. State at least one of the two.
+        for_: the levels must have held for so long when the window ends; a shorter look back proves no recovery.
 
     Raises:
         ValueError: the arguments make no sense.
@@ -34,69 +41,70 @@ def recovered(
     if ttft_p95 is None and availability is None:
         msg = "recovered needs ttft-p95 or availability, or both"
         raise ValueError(msg)
-    if within <= 0 or (ttft_p95 is not None and ttft_p95 <= 0):
-        msg = "within and ttft-p95 must be above 0"
+    if any(limit is not None and limit <= 0 for limit in (within, ttft_p95, for_)):
+        msg = "within, ttft-p95 and for must be above 0"
         raise ValueError(msg)
     check_share("availability", availability)
     levels = [f"ttft p95 at most {format_seconds(ttft_p95)}"] if ttft_p95 is not None else []
     levels += [f"availability at least {asked_for(availability)}"] if availability is not None else []
     threshold = f"{' and '.join(levels)} within {format_seconds(within)}"
+    threshold += f", for {format_seconds(for_)}" if for_ is not None else ""
 
     requests = window.requests
-    stretches = _stretches(window)
+    times = requests.intended
+    stretches = _stretches(times, window.end)
     if not stretches:
         why = too_few(len(requests), "requests")
         if len(requests) >= MIN_SAMPLES:
             why = f"the window holds no stretch of {format_seconds(STRETCH)} with {MIN_SAMPLES} requests"
         return inconclusive(threshold, samples=len(requests), why=why)
-    served = _sums([is_available(request) for request in requests])
-    in_time = _sums([ttft_p95 is None or ttft_of(request) <= ttft_p95 for request in requests])
+    slowest = ttft_p95 if ttft_p95 is not None else NEVER
+    answered = array("I", accumulate(served(requests), initial=0))
+    in_time = array("I", accumulate([one <= slowest for one in times_to_first_token(requests)], initial=0))
 
     def breaks(start: int, end: int) -> bool:
         count = end - start
-        enough = availability is None or (served[end] - served[start]) / count >= availability
-        return not enough or in_time[end] - in_time[start] < rank_of(95, count)
+        enough = availability is None or (answered[end] - answered[start]) / count >= availability
+        # By nearest rank, in integers, so never one off.
+        return not enough or in_time[end] - in_time[start] < -(-95 * count // 100)
 
-    last = max((index for index, (start, end) in enumerate(stretches) if breaks(start, end)), default=None)
-    if last is None:
-        return Verdict("passed", "held from the start", threshold, len(requests), value=0.0, limit=within, unit="s")
-    # The requests are in order, and stretch number `last` begins with request number `last`.
-    after = requests[last].intended - window.start
+    # The requests are in order, and stretch number n begins with request number n.
+    last = next((number for number in range(len(stretches) - 1, -1, -1) if breaks(number, stretches[number])), None)
+    after = 0.0 if last is None else times[last] - window.start
     if last == len(stretches) - 1:
         if after <= within:
             why = "the levels were still broken so near the window's end that it cannot be told when they held again"
             return inconclusive(threshold, samples=len(requests), why=why)
         figure = f"not recovered after {format_seconds(window.length)}"
         return Verdict("failed", figure, threshold, len(requests), limit=within, unit="s")
+    held = window.length - after
+    if after <= within and for_ is not None and held < for_:
+        why = f"the levels had held for only {format_seconds(held)} when the window ended"
+        return inconclusive(threshold, samples=len(requests), why=why)
     return Verdict(
         "passed" if after <= within else "failed",
-        f"recovered after {format_seconds(after)}",
+        "held from the start" if last is None else f"recovered after {format_seconds(after)}",
         threshold,
         len(requests),
+        "" if last is None else f"the levels then held for {format_seconds(held)}",
         value=after,
         limit=within,
         unit="s",
     )
 
 
-def _stretches(window: Window) -> Sequence[tuple[int, int]]:
-    """For each request, the shortest stretch that begins with it and is long enough: its first and last-but-one index.
+def _stretches(times: Sequence[float], until: float) -> Sequence[int]:
+    """For each request, the number of the one after the shortest stretch that begins with it and is long enough.
 
     Those that the window's end would cut are left out.
     """
-    times = [request.intended for request in window.requests]
-    found = []
+    found = array("I")
+    end = 0
     for start, at in enumerate(times):
-        end = max(bisect_left(times, at + STRETCH), start + MIN_SAMPLES)
-        if end > len(times) or at + STRETCH > window.end:
+        while end < len(times) and times[end] < at + STRETCH:
+            end += 1
+        enough = max(end, start + MIN_SAMPLES)
+        if enough > len(times) or at + STRETCH > until:
             break
-        found.append((start, end))
+        found.append(enough)
     return found
-
-
-def _sums(flags: Sequence[bool]) -> Sequence[int]:
-    """Running totals: how many of the first n are true."""
-    totals = [0]
-    for flag in flags:
-        totals.append(totals[-1] + flag)
-    return totals

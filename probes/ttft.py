@@ -4,7 +4,7 @@ from brownout.evidence import Window
 from brownout.probe import Verdict, probe
 from brownout.units import Latency
 
-from ._quantiles import judge_quantiles, ttft_of
+from ._quantiles import judge_quantiles, limits_of, times_to_first_token
 
 
 @probe
@@ -15,19 +15,24 @@ def ttft(
     p90: Latency | None = None,
     p95: Latency | None = None,
     p99: Latency | None = None,
+    percentile: float | None = None,
+    at_most: Latency | None = None,
 ) -> Verdict:
     """Quantiles of the time to first token, from when the request was meant to be sent.
 
-    Over all requests: one that never got a token is infinitely slow. p99 needs 100 requests, the others 20.
+    Over all requests: one that never got a token is infinitely slow. p99 needs 100 requests, p99.9
+    1000, the others 20.
 
     Args:
         p50: the median is at most this.
         p90: the 90th percentile is at most this.
         p95: the 95th percentile is at most this.
-        p99: the 99th percentile is at most this. State at least one of the four.
+        p99: the 99th percentile is at most this. State at least one.
+        percentile: any other, such as 99.9; goes with at-most.
+        at_most: that percentile is at most this.
 
     Raises:
         ValueError: the arguments make no sense.
     """
-    limits = {50: p50, 90: p90, 95: p95, 99: p99}
-    return judge_quantiles(window, measure=ttft_of, missing="never got a token", limits=limits)
+    limits = limits_of(percentile, at_most, p50=p50, p90=p90, p95=p95, p99=p99)
+    return judge_quantiles(times_to_first_token(window.requests), missing="never got a token", limits=limits)

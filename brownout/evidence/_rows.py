@@ -1,12 +1,24 @@
 """Recorded rows as rows of the file, and back."""
 
+import functools
 import json
 import math
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args
 
-from brownout.evidence.model import Event, FaultSpan, Outcome, Proof, Request, Sample, Transition
+from brownout.evidence.model import (
+    Event,
+    FaultSpan,
+    KnownDocument,
+    KnownQuestion,
+    Outcome,
+    Proof,
+    Request,
+    Sample,
+    Transition,
+)
 from brownout.evidence.recording import Recording, Row
 from brownout.probe import Verdict
 
@@ -31,6 +43,8 @@ _REQUEST = tuple(field.name for field in fields(Request))
 _TRANSITION = tuple(field.name for field in fields(Transition))
 _SAMPLE = tuple(field.name for field in fields(Sample))
 _EVENT = tuple(field.name for field in fields(Event))
+_DOCUMENT = tuple(field.name for field in fields(KnownDocument))
+_QUESTION = tuple(field.name for field in fields(KnownQuestion))
 _FAULT = ("step", "fault", "title", "on_at", "off_at", "works", "proof", "figures")
 _VERDICT = ("block", "probe", "title", *(field.name for field in fields(Verdict)))
 
@@ -54,6 +68,8 @@ INSERTS: Mapping[type[Row], tuple[str, Callable[[Any], Values]]] = {
     Transition: (_insert("transition", _TRANSITION), _plain(_TRANSITION)),
     Sample: (_insert("sample", _SAMPLE), _sample),
     Event: (_insert("event", _EVENT), _plain(_EVENT)),
+    KnownDocument: (_insert("document", _DOCUMENT), _plain(_DOCUMENT)),
+    KnownQuestion: (_insert("question", _QUESTION), _plain(_QUESTION)),
     # A fault is told twice, on and off; the second time replaces the first.
     FaultSpan: (_insert("fault", _FAULT, verb="INSERT OR REPLACE"), _fault),
 }
@@ -67,40 +83,69 @@ def verdict_values(block: str, probe: str, title: str, verdict: Verdict) -> Valu
     return (block, probe, title, *(getattr(verdict, column) for column in _VERDICT[3:]))
 
 
-def select(table: str) -> str:
-    """The statement that reads a table in the order in which it was written."""
-    columns = {"request": _REQUEST, "transition": _TRANSITION, "sample": _SAMPLE, "event": _EVENT, "fault": _FAULT}
-    names = ", ".join(f'"{column}"' for column in columns.get(table, _VERDICT))
-    return f'SELECT {names} FROM "{table}" ORDER BY rowid'  # noqa: S608 - names of our own
+_COLUMNS: Mapping[str, Sequence[str]] = {
+    "request": _REQUEST,
+    "transition": _TRANSITION,
+    "sample": _SAMPLE,
+    "event": _EVENT,
+    "fault": _FAULT,
+    "document": _DOCUMENT,
+    "question": _QUESTION,
+    "verdict": _VERDICT,
+}
 
 
-def read_rows(recording: Recording, rows: Callable[[str], Iterable[Sequence[Any]]]) -> None:
-    """Fill an empty recording; `rows` yields those of a table.
+_LATER = frozenset(("document", "question"))
+"""Tables that the first files of this schema's version did not have."""
+
+
+def select(file: sqlite3.Connection, table: str) -> Iterable[Sequence[Any]]:
+    """The rows of a table in the order in which they were written. What an older file lacks of it is NULL."""
+    has = {name for _, name, *_ in file.execute(f'PRAGMA table_info("{table}")')}
+    if not has and table in _LATER:
+        return ()
+    names = ", ".join(f'"{column}"' if column in has else "NULL" for column in _COLUMNS[table])
+    return file.execute(f'SELECT {names} FROM "{table}" ORDER BY rowid')  # noqa: S608 - names of our own
+
+
+def read_rows(recording: Recording, file: sqlite3.Connection) -> None:
+    """Fill an empty recording from a file.
 
     Raises:
         ValueError, TypeError: a row is none of ours.
     """
-    for values in rows("request"):
-        recording.add_request(_read_request(dict(zip(_REQUEST, values, strict=True))))
-    for values in rows("transition"):
+    # Most requests share what these say with many others, and parsing JSON is most of the work.
+    texts = functools.cache(lambda text: tuple(json.loads(text)))
+    counts = functools.cache(json.loads)
+    for values in select(file, "request"):
+        recording.add_request(_read_request(dict(zip(_REQUEST, values, strict=True)), texts, counts))
+    for values in select(file, "transition"):
         recording.add_transition(Transition(*values))
-    for at, source, metric, labels, value in rows("sample"):
-        pairs = tuple(json.loads(labels).items())
-        recording.add_sample(Sample(at, source, metric, pairs, math.nan if value is None else value))
-    for at, kind, text, detail in rows("event"):
+    pairs = functools.cache(lambda text: tuple(json.loads(text).items()))
+    for at, source, metric, labels, value in select(file, "sample"):
+        recording.add_sample(Sample(at, source, metric, pairs(labels), math.nan if value is None else value))
+    for at, kind, text, detail in select(file, "event"):
         recording.add_event(Event(at, kind, text, json.loads(detail)))
-    for step, fault, title, on, off, works, summary, figures in rows("fault"):
+    for step, fault, title, on, off, works, summary, figures in select(file, "fault"):
         proof = None if works is None else Proof(bool(works), summary, json.loads(figures))
         recording.add_fault(FaultSpan(step, fault, title, on, off, proof))
+    documents = [KnownDocument(*values) for values in select(file, "document")]
+    questions = [KnownQuestion(id_, tenant, texts(sources)) for id_, tenant, sources in select(file, "question")]
+    recording.know(documents, questions)
 
 
-def _read_request(row: dict[str, Any]) -> Request:
-    if row["outcome"] not in get_args(Outcome):
+_OUTCOMES = frozenset(get_args(Outcome))
+
+
+def _read_request(
+    row: dict[str, Any], texts: Callable[[str], tuple[str, ...]], counts: Callable[[str], Mapping[str, int]]
+) -> Request:
+    if row["outcome"] not in _OUTCOMES:
         msg = f"request {row['id']} ended in an unknown way"
         raise ValueError(msg)
     row["stream"] = bool(row["stream"])
     row["cache_used"] = None if row["cache_used"] is None else bool(row["cache_used"])
-    row["warnings"] = tuple(json.loads(row["warnings"]))
-    row["citations"] = tuple(json.loads(row["citations"]))
-    row["attempts"] = json.loads(row["attempts"])
+    row["warnings"] = texts(row["warnings"])
+    row["citations"] = texts(row["citations"])
+    row["attempts"] = counts(row["attempts"])
     return Request(**row)

@@ -37,6 +37,8 @@ class Request:
     stream: bool
     request_id: str | None = None
     model: str | None = None
+    provider: str | None = None
+    """Who wrote the answer, as it says; of an answer from a cache, who wrote it then."""
     level: int | None = None
     """Degradation level as the answer disclosed it; None where it disclosed none."""
     retrieval: str | None = None
@@ -46,6 +48,10 @@ class Request:
     """Seconds."""
     warnings: tuple[str, ...] = ()
     citations: tuple[str, ...] = ()
+    claims: int | None = None
+    """Statements that the answer cites a document for; None where nobody looked."""
+    claims_supported: int | None = None
+    """Those of them that the cited document makes."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     tpot: float | None = None
@@ -84,10 +90,28 @@ class Sample:
 
     at: float
     source: str
-    """Who said it: a service's name, `proxy`, `target`, `host`."""
+    """Who said it: a service's name, `proxy`, `target`, `host`, `nvml`."""
     metric: str
     labels: tuple[tuple[str, str], ...]
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDocument:
+    """A document that the system was given, and whose it is."""
+
+    id: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownQuestion:
+    """A question whose answer is known."""
+
+    id: str
+    tenant: str
+    sources: tuple[str, ...]
+    """Documents that hold the answer; empty where none does, and the right answer is to say so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,28 @@
 """The history of a run, in memory and append-only: what is judged, live and afterwards."""
 
+import math
+from array import array
 from bisect import bisect_left, insort
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol
 
-from brownout.evidence.model import Event, FaultSpan, Proof, Request, Sample, Transition
+from brownout.evidence.knowledge import Knowledge
+from brownout.evidence.model import (
+    Event,
+    FaultSpan,
+    KnownDocument,
+    KnownQuestion,
+    Proof,
+    Request,
+    Sample,
+    Transition,
+)
+from brownout.evidence.requests import Positions, Requests, Table
 from brownout.evidence.window import Window
 
-Row = Request | Transition | Sample | Event | FaultSpan
+Row = Request | Transition | Sample | Event | FaultSpan | KnownDocument | KnownQuestion
 
 
 class Sink(Protocol):
@@ -18,12 +32,7 @@ class Sink(Protocol):
         """Take a row. A fault comes twice: when it is on, and again when it is off."""
 
 
-_when_due = attrgetter("intended", "id")
 _at = attrgetter("at")
-
-
-def _ended(request: Request) -> float:
-    return request.sent if request.done is None else request.done
 
 
 class Recording:
@@ -35,26 +44,31 @@ class Recording:
 
     def __init__(self, sink: Sink | None = None) -> None:
         self.sink = sink
-        self._requests: list[Request] = []
-        self._finished: list[Request] = []
+        self._table = Table()
+        self._by_due, self._by_end = array("I"), array("I")
+        self._in_order = True
         self._failures = 0
         self._unanswered: dict[int, float] = {}
         self._transitions: list[Transition] = []
+        self._of_breaker: dict[str, list[Transition]] = {}
         self._samples: list[Sample] = []
         self._events: list[Event] = []
         self._faults: dict[int, FaultSpan] = {}
+        self._documents: list[KnownDocument] = []
+        self._questions: list[KnownQuestion] = []
+        self._knowledge = Knowledge()
 
     # -- what was recorded ---------------------------------------------------------------------------------------
 
     @property
     def requests(self) -> tuple[Request, ...]:
         """By intended send time."""
-        return tuple(self._requests)
+        return tuple(Requests(self._table, self._due(0, len(self._by_due))))
 
     @property
     def count(self) -> int:
         """Requests that are over."""
-        return len(self._requests)
+        return len(self._table)
 
     @property
     def failures(self) -> int:
@@ -79,9 +93,17 @@ class Recording:
         return tuple(self._faults[index] for index in sorted(self._faults))
 
     @property
+    def documents(self) -> tuple[KnownDocument, ...]:
+        return tuple(self._documents)
+
+    @property
+    def questions(self) -> tuple[KnownQuestion, ...]:
+        return tuple(self._questions)
+
+    @property
     def latest(self) -> float:
         """The last moment of which anything is recorded, in seconds of the run; 0 where nothing is."""
-        moments = [_ended(self._finished[-1])] if self._finished else []
+        moments = [self._ended(self._by_end[-1])] if self._by_end else []
         moments += [rows[-1].at for rows in (self._transitions, self._samples, self._events) if rows]
         moments += [span.on if span.off is None else span.off for span in self._faults.values()]
         return max(moments, default=0.0)
@@ -96,12 +118,14 @@ class Recording:
         """A request is over, however it ended."""
         self._unanswered.pop(request.id, None)
         self._failures += request.outcome != "ok"
-        insort(self._requests, request, key=_when_due)
-        insort(self._finished, request, key=_ended)
+        position = self._table.add(request)
+        self._in_order &= _insert(self._by_due, position, key=self._when_due)
+        _insert(self._by_end, position, key=self._ended)
         self._tell(request)
 
     def add_transition(self, transition: Transition) -> None:
         insort(self._transitions, transition, key=_at)
+        insort(self._of_breaker.setdefault(transition.dependency, []), transition, key=_at)
         self._tell(transition)
 
     def add_sample(self, sample: Sample) -> None:
@@ -111,6 +135,16 @@ class Recording:
     def add_event(self, event: Event) -> None:
         insort(self._events, event, key=_at)
         self._tell(event)
+
+    def know(self, documents: Sequence[KnownDocument], questions: Sequence[KnownQuestion]) -> None:
+        """What is known of the system's documents, and of the questions that it is asked. Adds to what was known."""
+        self._documents += documents
+        self._questions += questions
+        self._knowledge = Knowledge.of(self._documents, self._questions)
+        for document in documents:
+            self._tell(document)
+        for question in questions:
+            self._tell(question)
 
     def fault_on(self, index: int, fault: str, title: str, at: float) -> None:
         """The method's fault number `index` is on since `at`.
@@ -159,9 +193,11 @@ class Recording:
         if end < start:
             msg = f"a window cannot end ({end}) before it starts ({start})"
             raise ValueError(msg)
-        first = bisect_left(self._requests, start, key=attrgetter("intended"))
-        last = bisect_left(self._requests, end, key=attrgetter("intended"))
-        return self._window(name, start, end, tuple(self._requests[first:last]))
+        first, last = (
+            bisect_left(self._by_due, at, key=self._table.columns["intended"].__getitem__) for at in (start, end)
+        )
+        history = self._transitions[: bisect_left(self._transitions, end, key=_at)]
+        return self._window(name, start, end, Requests(self._table, self._due(first, last)), history)
 
     def live_window(self, now: float, over: float, *, pending_after: float | None = None) -> Window:
         """The last `over` seconds as they look at `now`, for abort conditions.
@@ -172,10 +208,11 @@ class Recording:
         """
         start = now - over
         patience = over if pending_after is None else pending_after
-        first = bisect_left(self._finished, start, key=_ended)
-        last = bisect_left(self._finished, now, key=_ended)
-        requests = sorted([*self._finished[first:last], *self._overdue(now, patience)], key=_when_due)
-        return self._window("abort", start, now, tuple(requests))
+        first, last = (bisect_left(self._by_end, at, key=self._ended) for at in (start, now))
+        requests = Requests(self._table, array("I", sorted(self._by_end[first:last], key=self._when_due)))
+        if overdue := self._overdue(now, patience):
+            requests = Requests.of(sorted([*requests, *overdue], key=attrgetter("intended", "id")))
+        return self._window("abort", start, now, requests, self._recent_history(start, now))
 
     def as_of(self, now: float, *, patience: float) -> "Recording":
         """A copy in which every request that is unanswered for longer than `patience` seconds is there, as `pending`.
@@ -183,26 +220,60 @@ class Recording:
         For a judgement while the run lasts: a question that nobody answers must not be missing from it.
         """
         copy = Recording()
-        copy._requests = sorted([*self._requests, *self._overdue(now, patience)], key=_when_due)
-        copy._finished = self._finished
+        copy._table, copy._by_due, copy._by_end = self._table.copy(), self._by_due[:], self._by_end[:]
+        copy._in_order = self._in_order
         copy._transitions, copy._samples, copy._events = self._transitions, self._samples, self._events
-        copy._faults = self._faults
+        copy._faults, copy._knowledge = self._faults, self._knowledge
+        for request in self._overdue(now, patience):
+            copy.add_request(request)
         return copy
 
     def _overdue(self, now: float, patience: float) -> list[Request]:
         return [_pending(id_, due) for id_, due in self._unanswered.items() if now - due > patience]
 
-    def _window(self, name: str, start: float, end: float, requests: tuple[Request, ...]) -> Window:
+    def _recent_history(self, start: float, end: float) -> list[Transition]:
+        """The transitions of a stretch, and before it the last one of each dependency: its length is the stretch's."""
+        recent = []
+        for changes in self._of_breaker.values():
+            first, last = (bisect_left(changes, at, key=_at) for at in (start, end))
+            recent += changes[max(first - 1, 0) : last]
+        return sorted(recent, key=_at)
+
+    def _when_due(self, position: int) -> tuple[float, int]:
+        columns = self._table.columns
+        return columns["intended"][position], columns["id"][position]
+
+    def _ended(self, position: int) -> float:
+        done: float = self._table.columns["done"][position]
+        sent: float = self._table.columns["sent"][position]
+        return sent if math.isnan(done) else done
+
+    def _due(self, first: int, last: int) -> Positions:
+        """Which rows of the table are those from number `first` on, by intended send time."""
+        return range(first, last) if self._in_order else self._by_due[first:last]
+
+    def _window(self, name: str, start: float, end: float, requests: Requests, history: Sequence[Transition]) -> Window:
         samples = self._samples[bisect_left(self._samples, start, key=_at) : bisect_left(self._samples, end, key=_at)]
         return Window(
             name=name,
             start=start,
             end=end,
             requests=requests,
-            history=tuple(self._transitions[: bisect_left(self._transitions, end, key=_at)]),
+            history=tuple(history),
             samples=tuple(samples),
             faults=tuple(span for span in self.faults if span.on < end and (span.off is None or span.off > start)),
+            knowledge=self._knowledge,
         )
+
+
+def _insert(positions: "array[int]", position: int, *, key: Callable[[int], Any]) -> bool:
+    """Put a position in its place; tells whether that was the last one, where nearly all belong."""
+    at_end = not positions or key(positions[-1]) <= key(position)
+    if at_end:
+        positions.append(position)
+    else:
+        insort(positions, position, key=key)
+    return at_end
 
 
 def _pending(id_: int, intended: float) -> Request:

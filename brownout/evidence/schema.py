@@ -6,7 +6,8 @@ Comments in the statements are kept by SQLite: `.schema` shows them. Times are s
 import sqlite3
 
 SCHEMA_VERSION = 1
-"""`PRAGMA user_version`. Goes up with every change that an older reader would misread."""
+"""`PRAGMA user_version`. Goes up with every change that an older reader would misread. A new table or column is none:
+readers name what they read, and take what an older file lacks as never recorded."""
 APPLICATION_ID = 0x42524F57
 """`PRAGMA application_id`: "BROW", by which the file is known to be ours (https://sqlite.org/fileformat2.html)."""
 
@@ -33,6 +34,7 @@ CREATE TABLE request (              -- one question asked, timed from when it wa
     stream INTEGER NOT NULL,        -- 1 where the answer was streamed
     request_id TEXT,                -- the stack's own id
     model TEXT,
+    provider TEXT,                  -- who wrote the answer; of one from a cache, who wrote it then
     level INTEGER,                  -- degradation level as disclosed; NULL where none was
     retrieval TEXT,                 -- dense+keyword | cached | keyword | none, as the stack says
     retrieval_quality TEXT,         -- high | medium | low | none
@@ -40,6 +42,8 @@ CREATE TABLE request (              -- one question asked, timed from when it wa
     cache_age REAL,                 -- s, age of what came from a cache
     warnings TEXT NOT NULL,         -- JSON list of texts
     citations TEXT NOT NULL,        -- JSON list of document ids
+    claims INTEGER,                 -- statements that the answer cites a document for; NULL where nobody looked
+    claims_supported INTEGER,       -- those of them that the cited document makes
     prompt_tokens INTEGER,
     completion_tokens INTEGER,
     tpot REAL,                      -- s, mean time between output tokens after the first
@@ -81,6 +85,17 @@ CREATE TABLE fault (                -- a fault of the method, while it was reall
     figures TEXT                    -- JSON object of numbers: what was counted
 );
 
+CREATE TABLE document (             -- a document that the system was given
+    id TEXT NOT NULL,
+    tenant TEXT NOT NULL            -- whose it is
+);
+
+CREATE TABLE question (             -- a question whose answer is known
+    id TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    sources TEXT NOT NULL           -- JSON list of ids of the documents that hold the answer; empty where none does
+);
+
 CREATE TABLE verdict (              -- what each check said at the end of the run
     block TEXT NOT NULL,            -- steady-state before | during | after | steady-state after
     probe TEXT NOT NULL,
@@ -92,7 +107,9 @@ CREATE TABLE verdict (              -- what each check said at the end of the ru
     why TEXT NOT NULL,
     value REAL,                     -- the figure, in unit
     "limit" REAL,                   -- the threshold, in unit
-    unit TEXT NOT NULL              -- s | share | level | USD | empty
+    unit TEXT NOT NULL,             -- s | share | level | USD | empty
+    low REAL,                       -- 95 % confidence interval of the figure, in unit;
+    high REAL                       -- NULL where it has none, or none on that side
 );
 """
 

@@ -267,10 +267,10 @@ def _read(file: sqlite3.Connection) -> RecordedRun:
     # One transaction: the writer may be at work, and every table must be of the same moment.
     file.execute("BEGIN")
     recording = Recording()
-    _rows.read_rows(recording, lambda table: file.execute(_rows.select(table)))
+    _rows.read_rows(recording, file)
     verdicts = tuple(
         RecordedVerdict(block, probe, title, Verdict(*verdict))
-        for block, probe, title, *verdict in file.execute(_rows.select("verdict"))
+        for block, probe, title, *verdict in _rows.select(file, "verdict")
     )
     return RecordedRun(_read_info(dict(file.execute("SELECT key, value FROM run"))), recording, verdicts)
 

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brownout.evidence.model import FaultSpan, Request, Sample, Transition
+from brownout.evidence.knowledge import Knowledge
+from brownout.evidence.model import FaultSpan, Sample, Transition
+from brownout.evidence.requests import Requests
+
+NOTHING = Knowledge()
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,16 +15,20 @@ class Window:
     """Evidence between two moments, `start <= t < end`, in seconds of the run.
 
     A request belongs to the window in which it was meant to be sent. `history` holds every breaker transition up to
-    `end`, those before `start` included, since a state lasts until the next transition.
+    `end`, those before `start` included, since a state lasts until the next transition. A live window, judged twice a
+    second, holds of those only the last one of each dependency.
     """
 
     name: str
     start: float
     end: float
-    requests: tuple[Request, ...]
+    requests: Requests
     history: tuple[Transition, ...]
     samples: tuple[Sample, ...] = ()
     faults: tuple[FaultSpan, ...] = ()
+    knowledge: Knowledge = NOTHING
+    baseline: "Window | None" = None
+    """The steady state before the first fault, to compare with; None for that stretch itself, and in live windows."""
 
     @property
     def length(self) -> float:

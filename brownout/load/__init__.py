@@ -2,5 +2,6 @@
 
 from brownout.load.asker import Asker
 from brownout.load.generator import arrivals, offer
+from brownout.load.grading import CitedSentences, Grade, Grader
 
-__all__ = ["Asker", "arrivals", "offer"]
+__all__ = ["Asker", "CitedSentences", "Grade", "Grader", "arrivals", "offer"]

@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_PIECES = 20_000
+"""Of an answer's text: more than any model's longest, and a bound all the same."""
+
 
 @dataclass(slots=True)
 class AnswerFields:
-    """What is gathered while an answer arrives. Never holds its text."""
+    """What is gathered while an answer arrives. Its text is held until it has been graded, and never recorded."""
 
     status: int | None = None
     error: str | None = None
@@ -26,6 +29,7 @@ class AnswerFields:
     last_token: float | None = None
     pieces: int = 0
     serving: Mapping[str, Any] = field(default_factory=dict)
+    text: list[str] = field(default_factory=list, repr=False)
 
     def read_error(self, body: Mapping[str, Any]) -> None:
         """Take the code and the source from an OpenAI-shaped error body."""
@@ -64,6 +68,7 @@ class AnswerFields:
                 self.first_token = now if self.first_token is None else self.first_token
                 self.last_token = now
                 self.pieces += 1
+                self._hear(delta["content"])
 
     def read_body(self, data: bytes, now: float) -> None:
         """A whole answer that was not streamed, or an error's body."""
@@ -77,11 +82,19 @@ class AnswerFields:
             return
         self._read_serving(body)
         choices = body.get("choices")
-        if not isinstance(choices, list) or not any(isinstance(one, dict) and one.get("message") for one in choices):
+        choices = choices if isinstance(choices, list) else []
+        messages = [one["message"] for one in choices if isinstance(one, dict) and one.get("message")]
+        if not messages:
             self.error = "empty_body"
             return
+        for message in messages:
+            self._hear(message.get("content") if isinstance(message, dict) else None)
         self.first_token = self.last_token = now
         self.finished = True
+
+    def _hear(self, text: object) -> None:
+        if isinstance(text, str) and len(self.text) < MOST_PIECES:
+            self.text.append(text)
 
     def _read_serving(self, body: Mapping[str, Any]) -> None:
         serving = body.get("serving")
@@ -99,6 +112,7 @@ class AnswerFields:
         return {
             "request_id": _text(said.get("request_id")),
             "model": _text(said.get("model")),
+            "provider": _text(said.get("provider")),
             "level": _whole(said.get("degradation_level")),
             "retrieval": _text(said.get("retrieval")),
             "retrieval_quality": _text(said.get("retrieval_quality")),

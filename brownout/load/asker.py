@@ -12,6 +12,7 @@ from brownout.clock import Clock
 from brownout.evidence.model import Outcome, Request
 from brownout.experiment import Load
 from brownout.load.answer import AnswerFields
+from brownout.load.grading import Grader
 from brownout.load.sse import events
 from brownout.target import Caller, Question
 
@@ -31,11 +32,12 @@ YOUNG = 5.0
 class Asker:
     """An OpenAI-compatible chat client whose every request ends as one `Request` row, however it ends."""
 
-    def __init__(self, url: str, load: Load, *, record: Record, clock: Clock) -> None:
+    def __init__(self, url: str, load: Load, *, record: Record, clock: Clock, grade: Grader | None = None) -> None:
         self._load = load
         self._record = record
         self._young = 0.0
         self._clock = clock
+        self._grade = grade
         self._client = httpx.AsyncClient(
             base_url=url,
             # Open loop: never queue behind our own pool, and let the one deadline below be the only one.
@@ -75,6 +77,7 @@ class Asker:
             answer.error = "unanswered_at_end"
             raise
         finally:
+            grade = self._grade(question, "".join(answer.text)) if self._grade and outcome == "ok" else None
             if answer.error != "unanswered_at_end" or self._clock.now() - intended >= self._young:
                 self._record.add_request(
                     Request(
@@ -92,6 +95,8 @@ class Asker:
                         tier=caller.tier,
                         policy=self._load.policy,
                         stream=self._load.stream,
+                        claims=None if grade is None else grade.claims,
+                        claims_supported=None if grade is None else grade.supported,
                         **answer.recorded(),
                     )
                 )

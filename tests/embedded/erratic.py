@@ -106,19 +106,23 @@ async def be_erratic(folder: Path, seed: int, successor: int | None) -> None:
             told = json.dumps({"pid": os.getpid(), "run": run, "recovery": recovery}) + "\n"
             os.write(1, told.encode())
             if successor is not None:
-                hand_over(victims, links, [ports[name] for name in LINKS.values()], successor)
+                hand_over(victims, links, [ports[name] for name in LINKS.values()], held, successor)
             async with asyncio.TaskGroup() as group:
                 group.create_task(Readiness(victims.supervised, links, victims.services).guard(VICTIMS))
                 for _ in range(3):
                     group.create_task(break_and_heal(system, rng))
 
 
-def hand_over(victims: Victims, links: Links, ports: Sequence[int], successor: int) -> None:
-    """Let someone else have our ends of the supervisor's pipes as well, and know where the links are."""
+def hand_over(victims: Victims, links: Links, ports: Sequence[int], held: HeldPorts, successor: int) -> None:
+    """Let someone else have our ends of the supervisor's pipes as well, and know where the links are.
+
+    The ports that are held as well: else whoever opens a connection might be given that of a service that is down.
+    """
     pipes = cast("Any", victims.supervised)._process._transport
     ends = [pipes.get_pipe_transport(number).get_extra_info("pipe").fileno() for number in (0, 1)]
     control = cast("Any", links)._control._client._url
     told = {"run_pid": os.getpid(), "control": control, "links": list(ports)}
+    ends += [one.fileno() for ports_ in (held, victims.held) for one in cast("Any", ports_)._sockets.values()]
     with socket.socket(fileno=os.dup(successor)) as to:
         socket.send_fds(to, [json.dumps(told).encode()], ends)
 

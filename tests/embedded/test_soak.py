@@ -76,17 +76,20 @@ def survivors(doomed: Doomed) -> list[psutil.Process]:
 class FarSide:
     """A supervisor whose harness is dead, with its services and its fault proxy."""
 
-    def __init__(self, message: bytes, pipes: Sequence[int]) -> None:
+    def __init__(self, message: bytes, fds: Sequence[int]) -> None:
         known = json.loads(message)
         self.harness = known["run_pid"]
         self._links: list[int] = known["links"]
         self._proxy = ToxiproxyClient(known["control"], token="token")
-        self._commands, self._events = os.fdopen(pipes[0], "wb", buffering=0), os.fdopen(pipes[1], "rb")
+        self._commands, self._events = os.fdopen(fds[0], "wb", buffering=0), os.fdopen(fds[1], "rb")
+        self._held = list(fds[2:])
 
     def close(self) -> None:
-        """Let the supervisor end."""
+        """Let the supervisor end. Done again, it does nothing."""
         self._commands.close()
         self._events.close()
+        while self._held:
+            os.close(self._held.pop())
 
     def states(self) -> dict[str, Any]:
         for pipe in (self._commands, self._events):
@@ -156,6 +159,7 @@ def test_what_a_killed_harness_broke_out_of_its_reach_is_whole_when_the_leases_h
     with (
         ours,
         theirs,
+        contextlib.ExitStack() as sides,
         errors.open("wb") as stderr,
         subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0, pass_fds=[theirs.fileno()]
@@ -168,8 +172,10 @@ def test_what_a_killed_harness_broke_out_of_its_reach_is_whole_when_the_leases_h
             batch = range(first, min(first + AT_ONCE, deaths))
             zygote.stdin.write("".join(f"{seed}\n" for seed in batch).encode())
             dooms = {one.pid: one for one in (told(zygote.stdout.readline()) for _ in batch)}
-            far = [FarSide(message, pipes) for message, pipes, *_ in (socket.recv_fds(ours, 65536, 2) for _ in batch)]
+            far = [FarSide(message, fds) for message, fds, *_ in (socket.recv_fds(ours, 65536, 64) for _ in batch)]
             killed = {}
+            for one in far:
+                sides.callback(one.close)
             for one in far:
                 time.sleep(rng.uniform(0.0, LIVES))
                 os.kill(one.harness, signal.SIGKILL)

@@ -12,12 +12,15 @@ import pytest
 
 from brownout.breakage import (
     Breakage,
+    CapMemory,
     ExhaustFds,
+    ExhaustGpuMemory,
     Freeze,
     Kill,
     LimitFileSize,
     LimitMemory,
     ServicePlace,
+    SkewClock,
     SlowStart,
     StarveCpu,
     Stop,
@@ -26,6 +29,7 @@ from brownout.clock import RunClock
 from brownout.evidence.model import Proof
 from brownout.faults.kill import kill
 from brownout.fixtures.embedded.data import tenants
+from brownout.fixtures.embedded.machine import lacking
 from brownout.fixtures.embedded.processes import until
 from brownout.fixtures.embedded.stack import SERVICES
 from brownout.injection import BrokenSpan, LiveSystem
@@ -38,6 +42,10 @@ from tests.embedded.helpers import Up
 pytestmark = pytest.mark.process
 
 QUESTION = "What do the documents say about opening hours?"
+
+
+def unless_lacking(kind: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(kind in lacking(), reason=lacking().get(kind, ""))
 
 
 async def level(up: Up, tenant: str = "") -> int:
@@ -219,6 +227,9 @@ def test_without_its_first_provider_the_second_answers(up: Up) -> None:
         ("vector-db", LimitFileSize(at_most=0)),
         ("vector-db", LimitMemory(headroom=0)),
         ("gateway", StarveCpu(share=0.05)),
+        ("embedding", ExhaustGpuMemory(leave=2**20, memory="host")),
+        pytest.param("vector-db", CapMemory(headroom=2**20), marks=unless_lacking(CapMemory.kind)),
+        pytest.param("vector-db", SkewClock(seconds=7200.0), marks=unless_lacking(SkewClock.kind)),
     ],
     ids=lambda one: getattr(one, "kind", one),
 )

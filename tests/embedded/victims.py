@@ -117,9 +117,10 @@ class Talk:
 class Victims:
     """Some victims under a supervisor of their own."""
 
-    def __init__(self, supervised: Supervised, ports: dict[str, int]) -> None:
+    def __init__(self, supervised: Supervised, names: Sequence[str]) -> None:
         self.supervised = supervised
-        self.ports = ports
+        self.held = HeldPorts()
+        self.ports = ports = dict(self.held.hold(names, {}))
         self._talks: list[Talk] = []
         self.services = Services(supervised, {name: self._ready(name) for name in ports})
 
@@ -127,10 +128,9 @@ class Victims:
     @contextlib.asynccontextmanager
     async def up(cls, logs: Path, *names: str, scale: float = SCALE) -> AsyncIterator[Self]:
         supervised = Supervised(logs, [])
-        held = HeldPorts()
-        await supervised.open()
+        victims = cls(supervised, names)
         try:
-            victims = cls(supervised, dict(held.hold(names, {})))
+            await supervised.open()
             for name in names:
                 await supervised.start(victims.spec(name))
             for name in names:
@@ -142,7 +142,7 @@ class Victims:
                 await asyncio.gather(*(talk.close() for talk in victims._talks))
         finally:
             await supervised.close()
-            held.release()
+            victims.held.release()
 
     def spec(self, name: str) -> Spec:
         argv: Sequence[str] = [sys.executable, "-I", "-S", "-c", VICTIM, str(self.ports[name])]

@@ -1,11 +1,23 @@
 """Recorded rows made up for tests, and Hypothesis's ways to make many."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
 
-from brownout.evidence import Event, FaultSpan, Proof, Recording, Request, Sample, Transition, Window
+from brownout.evidence import (
+    Event,
+    FaultSpan,
+    KnownDocument,
+    KnownQuestion,
+    Proof,
+    Recording,
+    Request,
+    Requests,
+    Sample,
+    Transition,
+    Window,
+)
 from brownout.evidence.store import RunInfo
 
 FINITE = st.floats(min_value=0, max_value=1e6, allow_nan=False)
@@ -44,11 +56,18 @@ def evenly(count: int, *, start: float = 0.0, end: float = 10.0, **changes: Any)
 
 
 def window(
-    requests: Iterable[Request] = (), *, start: float = 0.0, end: float = 10.0, history: Sequence[Transition] = ()
+    requests: Iterable[Request] = (),
+    *,
+    start: float = 0.0,
+    end: float = 10.0,
+    history: Iterable[Transition] = (),
+    samples: Iterable[Sample] = (),
+    **more: Any,
 ) -> Window:
     """A window with its rows in order, as a recording gives it."""
     ordered = sorted(requests, key=lambda each: (each.intended, each.id))
-    return Window("during", start, end, tuple(ordered), tuple(sorted(history, key=lambda each: each.at)))
+    changes, scraped = (tuple(sorted(rows, key=lambda each: each.at)) for rows in (history, samples))
+    return Window("during", start, end, Requests.of(ordered), changes, scraped, **more)
 
 
 def info(**changes: Any) -> RunInfo:
@@ -84,6 +103,7 @@ def requests(draw: st.DrawFn, id: int) -> Request:  # noqa: A002 - the field's n
         stream=draw(st.booleans()),
         request_id=draw(st.none() | TEXTS),
         model=draw(st.none() | TEXTS),
+        provider=draw(st.none() | TEXTS),
         level=draw(st.none() | st.integers(0, 4)),
         retrieval=draw(st.sampled_from([None, "dense+keyword", "cached", "keyword", "none"])),
         retrieval_quality=draw(st.sampled_from([None, "high", "medium", "low", "none"])),
@@ -91,6 +111,8 @@ def requests(draw: st.DrawFn, id: int) -> Request:  # noqa: A002 - the field's n
         cache_age=draw(st.none() | FINITE),
         warnings=tuple(draw(st.lists(TEXTS, max_size=2))),
         citations=tuple(draw(st.lists(TEXTS, max_size=2))),
+        claims=draw(st.none() | COUNTS),
+        claims_supported=draw(st.none() | COUNTS),
         prompt_tokens=draw(st.none() | COUNTS),
         completion_tokens=draw(st.none() | COUNTS),
         tpot=draw(st.none() | FINITE),
@@ -109,6 +131,8 @@ SAMPLES = st.builds(
 EVENTS = st.builds(
     Event, MOMENTS, st.sampled_from(["phase", "abort", "error"]), TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2)
 )
+DOCUMENTS = st.builds(KnownDocument, TEXTS, TEXTS)
+QUESTIONS = st.builds(KnownQuestion, TEXTS, TEXTS, st.lists(TEXTS, max_size=2).map(tuple))
 PROOFS = st.builds(Proof, st.booleans(), TEXTS, st.dictionaries(TEXTS, FINITE, max_size=2))
 
 
@@ -117,6 +141,7 @@ def fill(draw: st.DrawFn) -> list[Any]:
     """Rows of every kind, in an order in which they might arrive."""
     rows: list[Any] = [draw(requests(id_)) for id_ in range(draw(st.integers(0, 12)))]
     rows += draw(st.lists(TRANSITIONS | SAMPLES | EVENTS, max_size=12))
+    rows += draw(st.lists(DOCUMENTS | QUESTIONS, max_size=3))
     rows += [
         FaultSpan(index, "partition", f"partition {index}", draw(MOMENTS), draw(st.none() | MOMENTS))
         for index in range(draw(st.integers(0, 2)))
@@ -136,6 +161,10 @@ def record(recording: Recording, row: Any, proof: Proof | None = None) -> None:
             recording.add_sample(row)
         case Event():
             recording.add_event(row)
+        case KnownDocument():
+            recording.know([row], [])
+        case KnownQuestion():
+            recording.know([], [row])
         case FaultSpan():
             recording.fault_on(row.index, row.fault, row.title, row.on)
             if row.off is not None:
@@ -150,4 +179,6 @@ def contents(recording: Recording) -> tuple[object, ...]:
         recording.samples,
         recording.events,
         recording.faults,
+        recording.documents,
+        recording.questions,
     )

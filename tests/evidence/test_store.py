@@ -317,3 +317,21 @@ def test_labels_and_attempts_can_be_queried_as_json(tmp_path: Path) -> None:
     (attempts,) = file.execute("""SELECT json_extract(attempts, '$."vector-db"') FROM request""").fetchone()
     file.close()
     assert attempts == 2
+
+
+def test_a_file_from_before_a_column_and_a_table_were_added_is_read_as_never_having_recorded_them(
+    written: Path,
+) -> None:
+    file = sqlite3.connect(written)
+    for column in ("provider", "claims", "claims_supported"):
+        file.execute(f"ALTER TABLE request DROP COLUMN {column}")
+    for column in ("low", "high"):
+        file.execute(f"ALTER TABLE verdict DROP COLUMN {column}")
+    for table in ("document", "question"):
+        file.execute(f"DROP TABLE {table}")
+    file.commit()
+    file.close()
+    run = read_run(written)
+    assert list(run.recording.requests) == evenly(500)
+    assert run.recording.documents == run.recording.questions == ()
+    assert [row.verdict for row in run.verdicts] == [VERDICT]

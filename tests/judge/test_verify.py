@@ -67,6 +67,8 @@ def test_json_tells_every_check(tmp_path: Path) -> None:
         "value": 1.0,
         "limit": 0.999,
         "unit": "share",
+        "low": pytest.approx(0.98, abs=0.015),
+        "high": 1.0,
     }
 
 

@@ -18,6 +18,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SERVING = {
     "request_id": "r-1",
     "model": "atlas-large",
+    "provider": "llm-secondary",
     "degradation_level": 1,
     "cache_used": True,
     "cache_age_s": 3.5,

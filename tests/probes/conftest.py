@@ -7,7 +7,7 @@ import pytest
 from brownout import registry
 from brownout.probe import Verdict
 
-PROBES = ("availability", "breaker", "degradation", "disclosed", "recovered", "total", "ttft")
+PROBES = registry.Registry.installed("probe", distribution="brownout").names()  # type: ignore[var-annotated]
 
 
 @pytest.fixture(params=PROBES)

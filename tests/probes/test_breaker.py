@@ -139,6 +139,76 @@ def test_an_empty_window_is_inconclusive_even_where_the_state_is_known() -> None
     assert breaker(during(changes(), end=10.0), dependency="vector-db", state="closed").outcome == "inconclusive"
 
 
+# -- rules -------------------------------------------------------------------------------------------------------------
+
+
+@given(histories(), st.sampled_from(STATES))
+def test_it_stays_where_every_moment_after_the_first_in_that_state_has_it(
+    history: list[Transition], stays: Any
+) -> None:
+    states = [state_at(history, 10.0 + n / 2) for n in range(40)]
+    expected = stays in states and set(states[states.index(stays) :]) == {stays}
+    assert breaker(during(history), dependency="vector-db", stays=stays).outcome == ("passed" if expected else "failed")
+
+
+def test_a_breaker_that_comes_back_and_stays_has_stayed() -> None:
+    history = changes((5.0, "open"), (18.0, "half-open"), (19.0, "closed"))
+    verdict = breaker(during(history), dependency="vector-db", stays="closed")
+    assert (verdict.outcome, verdict.figure) == ("passed", "closed after 9 s, and stayed so")
+    again = changes((5.0, "open"), (19.0, "closed"), (25.0, "open"))
+    assert breaker(during(again), dependency="vector-db", stays="closed").figure == "opened after 15 s"
+    assert breaker(during(changes()), dependency="vector-db", stays="closed").figure == "closed throughout"
+
+
+@given(histories())
+def test_it_flaps_where_it_is_open_closed_and_open_again(history: list[Transition]) -> None:
+    verdict = breaker(during(history), dependency="vector-db", never_flaps=True)
+    seen = "".join(each.new[0] for each in history if 10 < each.at < 30 and each.new != "half-open")
+    assert verdict.value == seen.replace("cc", "c").count("co")
+    assert verdict.outcome == ("failed" if "co" in seen else "passed")
+
+
+def test_a_failed_probe_is_no_flap() -> None:
+    history = changes((11.0, "open"), (15.0, "half-open"), (15.5, "open"), (20.0, "half-open"), (21.0, "closed"))
+    assert breaker(during(history), dependency="vector-db", never_flaps=True).outcome == "passed"
+    assert breaker(during(history), dependency="vector-db", disciplined=True).outcome == "passed"
+
+
+@given(histories())
+def test_discipline_is_that_of_the_state_machine(history: list[Transition]) -> None:
+    verdict = breaker(during(history), dependency="vector-db", disciplined=True)
+    steps = [(str(each.old), each.new) for each in history if 10 < each.at < 30]
+    allowed = {("closed", "open"), ("open", "half-open"), ("half-open", "closed"), ("half-open", "open")}
+    if not all(step in allowed for step in steps):
+        assert verdict.outcome == "failed"
+    elif any(new == "half-open" for _, new in steps):
+        assert verdict.outcome == "passed"
+    else:
+        assert verdict.outcome == "inconclusive"
+
+
+def test_a_breaker_that_closes_without_a_probe_has_no_discipline() -> None:
+    verdict = breaker(during(changes((11.0, "open"), (15.0, "closed"))), dependency="vector-db", disciplined=True)
+    assert (verdict.outcome, verdict.figure) == ("failed", "from open to closed after 5 s")
+
+
+def test_the_stretch_open_may_have_begun_before_the_window() -> None:
+    history = changes((7.0, "open"), (13.0, "half-open"), (13.2, "open"), (18.0, "half-open"), (18.1, "closed"))
+    early = breaker(during(history), dependency="vector-db", disciplined=True, open_at_least=Duration(5.0))
+    assert (early.outcome, early.figure) == ("failed", "open for 4.8 s at least")
+    fair = breaker(during(history), dependency="vector-db", disciplined=True, open_at_least=Duration(4.0))
+    assert (fair.outcome, fair.limit) == ("passed", 4.0)
+
+
+def test_a_transition_that_nobody_recorded_leaves_its_discipline_open() -> None:
+    history = [*changes((11.0, "open")), Transition(15.0, "vector-db", "half-open", "closed")]
+    verdict = breaker(during(history), dependency="vector-db", disciplined=True)
+    assert (verdict.outcome, verdict.why) == (
+        "inconclusive",
+        "between open and half-open a transition was not recorded",
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -146,8 +216,11 @@ def test_an_empty_window_is_inconclusive_even_where_the_state_is_known() -> None
         {"state": "open", "becomes": "open"},
         {"state": "open", "within": 5.0},
         {"becomes": "open", "within": 0.0},
+        {"stays": "open", "never_flaps": True},
+        {"stays": "open", "open_at_least": 1.0},
+        {"disciplined": True, "open_at_least": 0.0},
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_on_an_empty_window(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"exactly one|within goes with"):
+    with pytest.raises(ValueError, match=r"exactly one|goes with"):
         breaker(window(end=0.0), dependency="vector-db", **arguments)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from brownout.evidence import Request, Window
 from brownout.probes.total import total
+from brownout.probes.tpot import tpot
 from brownout.probes.ttft import ttft
 from brownout.units import Latency
 from tests.evidence.making import evenly, request, window
@@ -43,6 +44,26 @@ def test_total_is_an_exact_order_statistic_of_all_requests(given: Window, percen
     judge(verdict_of=verdict, values=values, percent=percent, limit=limit)
 
 
+@given(windows(most=120), PERCENTS, LIMITS)
+def test_tpot_is_an_exact_order_statistic_of_all_streams(given: Window, percent: int, limit: float) -> None:
+    streams = [each for each in given.requests if each.stream and (each.outcome != "ok" or each.tpot is not None)]
+    values = [math.inf if each.outcome != "ok" or each.tpot is None else each.tpot for each in streams]
+    judge(verdict_of=tpot(given, **asked(percent, limit)), values=values, percent=percent, limit=limit)
+
+
+@given(windows(most=120), LIMITS)
+def test_any_percentile_can_be_asked_for(given: Window, limit: float) -> None:
+    assert total(given, percentile=95.0, at_most=Latency(limit)) == total(given, p95=Latency(limit))
+
+
+def test_the_rank_of_a_fine_percentile_is_exact() -> None:
+    slow = request(999, 5.0, ttft=9.0)
+    assert ttft(window(evenly(999)), percentile=99.9, at_most=Latency(1.0)).outcome == "inconclusive"
+    assert ttft(window([*evenly(999), slow]), percentile=99.9, at_most=Latency(1.0)).outcome == "passed"
+    slower = request(998, 5.0, ttft=9.0)
+    assert ttft(window([*evenly(998), slow, slower]), percentile=99.9, at_most=Latency(1.0)).outcome == "failed"
+
+
 def judge(*, verdict_of: Any, values: list[float], percent: int, limit: float) -> None:
     if len(values) < (100 if percent == 99 else 20):
         assert verdict_of.outcome == "inconclusive"
@@ -50,6 +71,8 @@ def judge(*, verdict_of: Any, values: list[float], percent: int, limit: float) -
     expected = oracle(values, percent)
     assert verdict_of.outcome == ("passed" if expected <= limit else "failed")
     assert verdict_of.value == (expected if math.isfinite(expected) else None)
+    assert verdict_of.low is None or verdict_of.low <= expected
+    assert verdict_of.high is None or verdict_of.high >= expected
 
 
 BAD = st.builds(lambda at, ttft: request(999, at, outcome="error", ttft=ttft), MOMENTS, st.sampled_from([None, 9.0]))
@@ -59,6 +82,7 @@ BAD = st.builds(lambda at, ttft: request(999, at, outcome="error", ttft=ttft), M
 def test_a_slow_or_failed_request_never_makes_it_pass(given: Window, bad: Request, percent: int, limit: float) -> None:
     never_better_for_a_bad_one(ttft, given, bad, **asked(percent, limit))
     never_better_for_a_bad_one(total, given, bad, **asked(percent, limit))
+    never_better_for_a_bad_one(tpot, given, bad, **asked(percent, limit))
 
 
 def test_requests_that_fail_at_once_are_infinitely_slow() -> None:
@@ -94,8 +118,19 @@ def test_the_figure_tells_every_quantile_and_the_value_the_one_nearest_its_limit
     assert verdict.value == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("probe", [ttft, total])
-@pytest.mark.parametrize("arguments", [{}, {"p95": 0.0}, {"p50": -1.0}])
+@pytest.mark.parametrize("probe", [ttft, total, tpot])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"p95": 0.0},
+        {"p50": -1.0},
+        {"percentile": 99.9},
+        {"at_most": 1.0},
+        {"percentile": 100.0, "at_most": 1.0},
+        {"percentile": 0.0, "at_most": 1.0},
+    ],
+)
 def test_arguments_that_make_no_sense_are_refused_on_an_empty_window(probe: Any, arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"at least one|above 0"):
+    with pytest.raises(ValueError, match=r"at least one|above 0|go together|between 0 and 100"):
         probe(window(), **arguments)

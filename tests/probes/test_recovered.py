@@ -113,3 +113,13 @@ def test_a_window_that_ends_too_soon_to_tell_is_inconclusive() -> None:
 def test_arguments_that_make_no_sense_are_refused_on_an_empty_window(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"needs|above 0"):
         recovered(window(), **({"within": 5.0} | arguments))
+
+
+def test_levels_that_have_not_held_for_long_enough_prove_no_recovery() -> None:
+    given = run(broken_until=3.0)
+    arguments = {"within": Duration(5.0), "availability": Share(0.9)}
+    held = recovered(given, for_=Duration(5.0), **arguments)
+    assert held.outcome == recovered(given, **arguments).outcome == "passed"
+    brief = recovered(given, for_=Duration(28.0), **arguments)
+    assert brief.outcome == "inconclusive"
+    assert "had held for only" in brief.why

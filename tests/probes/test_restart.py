@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brownout.evidence import Sample, Window
+from brownout.evidence import Requests, Sample, Window
 from brownout.probes.restart import restart
 from brownout.system import ServiceName
 from brownout.units import Duration
@@ -25,7 +25,7 @@ def watched(ready: Sequence[bool], *, restarts: int | Sequence[int] = 1, service
         for index, (is_ready, count) in enumerate(zip(ready, counts, strict=True))
         for metric, value in (("service_ready", is_ready), ("service_restarts_total", count), ("service_up", 1))
     ]
-    return Window("during", 0.0, len(ready) * EVERY, (), (), tuple(samples))
+    return Window("during", 0.0, len(ready) * EVERY, Requests.of(), (), tuple(samples))
 
 
 def test_a_service_that_is_back_in_time_passes_and_says_when() -> None:
@@ -90,4 +90,32 @@ def test_being_away_once_more_never_makes_it_pass(ready: list[bool], index: int)
 @pytest.mark.parametrize("arguments", [{"within": 0.0}, {"within": 5.0, "at_most": 0}])
 def test_arguments_that_make_no_sense_are_refused_on_an_empty_window(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"above 0|at least 1"):
-        restart(Window("", 0.0, 0.0, (), ()), service=DB, **arguments)
+        restart(Window("", 0.0, 0.0, Requests.of(), ()), service=DB, **arguments)
+
+
+def replicas(*states: tuple[Sequence[float], int]) -> Window:
+    """The replicas db-1, db-2, ...: how ready each was at each look, and how often it was started again."""
+    samples = []
+    for number, (ready, count) in enumerate(states, start=1):
+        labels = (("service", f"db-{number}"),)
+        for look, value in enumerate(ready):
+            samples += [
+                Sample(look * EVERY, "target", "service_ready", labels, value),
+                Sample(look * EVERY, "target", "service_restarts_total", labels, float(count)),
+            ]
+    return Window("during", 0.0, len(states[0][0]) * EVERY, Requests.of(), (), tuple(samples))
+
+
+@pytest.mark.parametrize(
+    ("states", "outcome"),
+    [
+        ([([1, 1, 1, 1], 0), ([1, 0, 1, 1], 1)], "passed"),
+        ([([1, 0, 1, 1], 1), ([1, 0, 0, 0], 1)], "failed"),
+        ([([1, 1, 1, 1], 0), ([1, 1, 1, 1], 0)], "inconclusive"),
+    ],
+)
+def test_of_a_service_with_replicas_the_worst_that_was_started_again_decides(
+    states: list[tuple[Sequence[float], int]], outcome: str
+) -> None:
+    verdict = restart(replicas(*states), service=ServiceName("db"), within=Duration(1.0))
+    assert verdict.outcome == outcome

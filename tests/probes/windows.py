@@ -28,6 +28,8 @@ def windows(draw: st.DrawFn, most: int = 60) -> Window:
             ttft=draw(LATENCIES),
             total=draw(LATENCIES),
             level=draw(LEVELS),
+            tpot=draw(LATENCIES),
+            error_source=draw(st.sampled_from([None, "provider", "own_system", "rate_limit"])),
             warnings=draw(st.sampled_from([(), ("degraded",)])),
         )
         for number in range(draw(st.integers(0, most)))

@@ -1,0 +1,55 @@
+"""Whether an answer says what the documents say that it cites. Deterministic: no model judges another.
+
+A judge of another kind (a model, a rule of the user's) is any `Grader`; the answer's text is seen by it alone and kept
+by nobody.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from brownout.target import Document, Question
+
+_CITED = re.compile(r"(?P<text>[^\[\]]*)(?P<ids>(?:\[[^\[\]\s]+\]\s*)+)")
+_ID = re.compile(r"\[([^\[\]\s]+)\]")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What became of the statements for which an answer cites a document."""
+
+    claims: int
+    supported: int
+    """Those of them that a cited document makes."""
+
+
+class Grader(Protocol):
+    """Grades a complete answer. Runs on the event loop on which the load is timed: a millisecond is long."""
+
+    def __call__(self, question: Question, answer: str) -> Grade: ...
+
+
+class CitedSentences:
+    """A statement is the sentence before its citation, `A fact. [id]`; a document makes it where it stands there word
+    for word, case and spacing aside. The document must be one of the tenant who asks.
+    """
+
+    def __init__(self, documents: Iterable[Document]) -> None:
+        self._texts = {(document.tenant, document.id): _plain(document.text) for document in documents}
+
+    def __call__(self, question: Question, answer: str) -> Grade:
+        claims = supported = 0
+        for cited in _CITED.finditer(answer):
+            sentence = _plain(_SENTENCE_END.split(cited["text"].strip())[-1])
+            if not sentence:
+                continue
+            claims += 1
+            texts = [self._texts.get((question.tenant, id_), "") for id_ in _ID.findall(cited["ids"])]
+            supported += any(sentence in text for text in texts)
+        return Grade(claims, supported)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .!?")

@@ -1,0 +1,132 @@
+"""Statistics of judging: intervals around what was measured, and whether two samples differ. Pure and deterministic.
+
+From the standard library alone: these few formulas do not pay for SciPy, which is twice the size of all else together.
+"""
+
+import math
+import operator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress, groupby, islice
+from statistics import NormalDist
+
+CONFIDENCE = 0.95
+"""Of every interval that a verdict tells."""
+_NORMAL = NormalDist()
+_MANY, _SAMPLE = 50_000, 4096
+"""From how many values on sorting them all is not worth it, and how many then stand for them."""
+
+
+def z_of(confidence: float) -> float:
+    """How many standard deviations to either side hold that share of a normal distribution: 1.96 for 95 %."""
+    return _NORMAL.inv_cdf((1 + confidence) / 2)
+
+
+def share_interval(hits: int, of: int, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927); unlike the textbook's, sound near 0 and 1.
+
+    Raises:
+        ValueError: of nothing.
+    """
+    if of < 1:
+        msg = "a share of nothing has no interval"
+        raise ValueError(msg)
+    z, share = z_of(confidence), hits / of
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    spread = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    # At the ends the formula is exact, its rounding is not.
+    return (0.0 if hits == 0 else middle - spread), (1.0 if hits == of else middle + spread)
+
+
+def quantile_ranks(count: int, quantile: float, *, confidence: float = CONFIDENCE) -> tuple[int | None, int | None]:
+    """Between which of `count` ordered values a quantile lies, whatever their distribution: two ranks, from 1 on.
+
+    By the normal approximation to the binomial, rounded outwards (Conover, Practical Nonparametric Statistics, 3.2).
+    None on a side where the values are too few to bound it.
+    """
+    spread = z_of(confidence) * math.sqrt(count * quantile * (1 - quantile))
+    lower, upper = math.floor(count * quantile - spread), math.ceil(count * quantile + spread) + 1
+    return lower if lower >= 1 else None, upper if upper <= count else None
+
+
+def order_statistics(values: Sequence[float], ranks: Sequence[int]) -> Mapping[int, float]:
+    """The values of these ranks, from 1 on, without sorting all of them where they are many; none of them NaN.
+
+    The ranks are best near each other: two of a sample's values are found between which they lie almost surely, and
+    only what lies between is sorted.
+    """
+    count, below = len(values), 0
+    between: Sequence[float] = ()
+    if count > _MANY:
+        sample = sorted(values[:: count // _SAMPLE])
+        # Four standard deviations of a sample's rank, at its worst in the middle.
+        slack = 2 * math.isqrt(len(sample))
+        low = sample[max(min(ranks) * len(sample) // count - slack, 0)]
+        high = sample[min(max(ranks) * len(sample) // count + slack, len(sample) - 1)]
+        below = sum(map(low.__gt__, values))
+        between = sorted([value for value in values if low <= value <= high])
+    if not (below < min(ranks) and max(ranks) <= below + len(between)):
+        below, between = 0, sorted(values)
+    return {rank: between[rank - 1 - below] for rank in ranks}
+
+
+def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The interval of a mean by the central limit theorem; a probe has 20 values or more.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    count = len(values)
+    if count < 2:
+        msg = "the interval of a mean takes two values"
+        raise ValueError(msg)
+    mean = math.fsum(values) / count
+    deviations = [value - mean for value in values]
+    deviation = math.sqrt(sum(map(operator.mul, deviations, deviations)) / (count - 1))
+    spread = z_of(confidence) * deviation / math.sqrt(count)
+    return mean - spread, mean + spread
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much one sample is larger than another."""
+
+    effect: float
+    """Cliff's delta, from -1 to 1: how much more often a value of the one exceeds one of the other than the reverse."""
+    p: float
+    """How likely an effect at least as large is by chance, where nothing differs (one-sided)."""
+
+
+def mann_whitney(sample: Sequence[float], other: Sequence[float]) -> Difference:
+    """Whether the values of `sample` tend to exceed those of `other`; both sorted, infinities allowed.
+
+    Mann and Whitney's U by the normal approximation, corrected for ties and for continuity; good from 20 values on.
+
+    Raises:
+        ValueError: a sample is empty.
+    """
+    m, n = len(sample), len(other)
+    if not m or not n:
+        msg = "a comparison takes two samples"
+        raise ValueError(msg)
+    few, many = (sample, other) if m < n else (other, sample)
+    below, first = 0.0, 0
+    for value in few:
+        first = bisect_left(many, value, first)
+        tied = first < len(many) and many[first] == value
+        below += (first + bisect_right(many, value, first)) / 2 if tied else first
+    u = below if few is sample else m * n - below
+    ties = sum(times**3 - times for times in _repetitions(sorted([*few, *many])))
+    total = m + n
+    variance = m * n / 12 * (total + 1 - ties / (total * (total - 1)))
+    effect = 2 * u / (m * n) - 1
+    if variance <= 0:
+        return Difference(effect, 1.0)
+    return Difference(effect, 1 - _NORMAL.cdf((u - m * n / 2 - 0.5) / math.sqrt(variance)))
+
+
+def _repetitions(ordered: Sequence[float]) -> Iterator[int]:
+    """How often each value occurs that occurs several times; all others are passed by without a step of Python's."""
+    again = compress(ordered, map(operator.eq, ordered, islice(ordered, 1, None)))
+    return (1 + sum(1 for _ in more) for _, more in groupby(again))

@@ -1,0 +1,73 @@
+"""Any metric that was scraped."""
+
+from typing import Literal
+
+from brownout.evidence import Window
+from brownout.probe import Verdict, inconclusive, probe
+
+from ._series import MIN_SCRAPES, increase, labels_of, scrapes_of, series_of, total
+
+
+@probe
+def metric(
+    window: Window,
+    *,
+    name: str,
+    labels: str | None = None,
+    source: str | None = None,
+    value: Literal["last", "min", "max", "mean", "rate", "increase"] = "last",
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Verdict:
+    """A figure of one metric, as the system itself tells it; several series are added up.
+
+    Where the target is scraped, every series but histogram buckets is recorded. Counters are read by `rate` (per
+    second) and `increase`, which see a restart; gauges by the others.
+
+    Args:
+        name: of the series, as scraped: `dependency_calls_total`.
+        labels: only series with these labels: `dependency=vector-db, outcome=ok`.
+        source: only what this service says, where several say it.
+        value: what is read off the series in the window.
+        at_least: passed when it is this or more.
+        at_most: passed when it is this or less. State at least one of the two.
+
+    Raises:
+        ValueError: the arguments make no sense.
+    """
+    if at_least is None and at_most is None:
+        msg = "metric needs at-least or at-most, or both"
+        raise ValueError(msg)
+    if at_least is not None and at_most is not None and at_least > at_most:
+        msg = "at-least must not be more than at-most"
+        raise ValueError(msg)
+    pairs = labels_of(labels).items()
+    bounds = [f"at least {at_least:g}"] if at_least is not None else []
+    bounds += [f"at most {at_most:g}"] if at_most is not None else []
+    threshold = f"{value} {' and '.join(bounds)}"
+    series = series_of(window, name, source=source, wanted=lambda has: pairs <= has.items())
+    points = total(series)
+    if len(points) < MIN_SCRAPES:
+        seen = f"was read {len(points)} times; at least {MIN_SCRAPES} are needed to tell"
+        return inconclusive(threshold, samples=len(points), why=f"{name} {seen if points else 'was never seen'}")
+    looks = scrapes_of(window, {source for source, _ in series})
+    grown = sum(increase(each, first_look=looks[0]) for each in series.values())
+    values = [one for _, one in points]
+    figure = {
+        "last": values[-1],
+        "min": min(values),
+        "max": max(values),
+        "mean": sum(values) / len(values),
+        "rate": grown / (looks[-1] - looks[0]),
+        "increase": grown,
+    }[value]
+    too_low, too_high = at_least is not None and figure < at_least, at_most is not None and figure > at_most
+    return Verdict(
+        "failed" if too_low or too_high else "passed",
+        f"{value} {figure:.6g}",
+        threshold,
+        len(points),
+        "" if len(series) == 1 else f"{len(series)} series, added up",
+        value=figure,
+        limit=at_most if too_high or at_least is None else at_least,
+    )

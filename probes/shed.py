@@ -1,0 +1,43 @@
+"""Whose requests are turned away when there is too much to do."""
+
+from brownout.evidence import Window
+from brownout.probe import Verdict, probe
+from brownout.units import Share, format_share
+
+from ._counting import asked_for, check_limits, judge_share
+
+
+@probe
+def shed(
+    window: Window, *, tier: str, at_least: Share | None = None, at_most: Share | None = None, status: int = 429
+) -> Verdict:
+    """The share of one tier's requests that were turned away.
+
+    Args:
+        tier: whose requests.
+        at_least: passed when the share is this or more: the tier makes way.
+        at_most: passed when the share is this or less: the tier is spared. State exactly one of the two.
+        status: the HTTP status by which a request is turned away.
+
+    Raises:
+        ValueError: the arguments make no sense.
+    """
+    check_limits("shed", at_least=at_least, at_most=at_most)
+    if (at_least is not None and at_least <= 0) or (at_most is not None and at_most >= 1):
+        msg = "a limit that every share meets asks for nothing"
+        raise ValueError(msg)
+    of: dict[str, list[int]] = {}
+    for each, code in zip(window.requests.tier, window.requests.status, strict=True):
+        of.setdefault(each, []).append(code == status)
+    away = {each: sum(flags) for each, flags in of.items()}
+    limit = at_least if at_least is not None else at_most
+    return judge_share(
+        away.get(tier, 0),
+        len(of.get(tier, ())),
+        what=f"requests of tier {tier}",
+        threshold=f"{'at most' if at_least is None else 'at least'} {asked_for(limit or Share(0.0))} of {tier} shed",
+        at_least=at_least,
+        at_most=at_most,
+        figure=f" of {tier} shed",
+        why=", ".join(f"{each} {format_share(away[each] / len(of[each]))}" for each in sorted(of) if each != tier),
+    )
