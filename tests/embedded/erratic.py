@@ -59,6 +59,7 @@ from tests.embedded.victims import Victims, VictimTarget
 
 VICTIMS = ("cache", "vector-db", "gateway")
 TTL = 1.0
+PROXIES = [LINKS[link] for link in TOPOLOGY.links]
 """Seconds, of every lease."""
 LINK_BREAKAGES: Sequence[Breakage] = (Blackhole(), Reset(), Delay(latency=0.1))
 SERVICE_BREAKAGES: Sequence[Breakage] = (
@@ -83,7 +84,7 @@ async def be_erratic(folder: Path, seed: int, successor: int | None) -> None:
     readiness.SHUT_FOR = TTL
     rng = random.Random(seed)
     held = HeldPorts()
-    ports = held.hold([*SERVICES, *LINKS.values()], {})
+    ports = held.hold([*SERVICES, *PROXIES], {})
     run = f"erratic-{seed}"
     with Ledger.open() as ledger:
         ledger.begin(RunRow(run, current(), "embedded", {}, folder, time.time()))
@@ -106,7 +107,7 @@ async def be_erratic(folder: Path, seed: int, successor: int | None) -> None:
             told = json.dumps({"pid": os.getpid(), "run": run, "recovery": recovery}) + "\n"
             os.write(1, told.encode())
             if successor is not None:
-                hand_over(victims, links, [ports[name] for name in LINKS.values()], held, successor)
+                hand_over(victims, links, [ports[name] for name in PROXIES], held, successor)
             async with asyncio.TaskGroup() as group:
                 group.create_task(Readiness(victims.supervised, links, victims.services).guard(VICTIMS))
                 for _ in range(3):
@@ -130,7 +131,7 @@ def hand_over(victims: Victims, links: Links, ports: Sequence[int], held: HeldPo
 async def break_and_heal(system: LiveSystem, rng: random.Random) -> None:
     while True:
         if rng.random() < 0.3:
-            place = LinkPlace(*rng.choice(list(LINKS)))
+            place = LinkPlace(*rng.choice(TOPOLOGY.links))
             broken = system.link(ServiceName(place.source), ServiceName(place.destination))
             breakage = rng.choice(LINK_BREAKAGES)
         else:

@@ -193,6 +193,7 @@ def test_a_source_that_is_away_for_a_while_is_forgiven() -> None:
         await asyncio.wait({task, asyncio.create_task(done.wait())}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
         assert not task.done()
         task.cancel()
+        # Its last looks may have failed, which it says when it is ended.
         await asyncio.gather(task, return_exceptions=True)
 
     served(respond, use)
