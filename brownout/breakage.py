@@ -42,6 +42,8 @@ class Breakage:
     """Base of what can be done to a place. Durations are in seconds."""
 
     kind: ClassVar[str]
+    http: ClassVar[bool] = False
+    """Whether it is of requests, so that only a link which carries HTTP can be broken so."""
 
     @property
     def capability(self) -> str:
@@ -263,3 +265,34 @@ class StallTls(Breakage):
     """New TCP connections are made, but the TLS handshake on them is never answered. What is not TLS passes."""
 
     kind: ClassVar[str] = "link.tls_stall"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFailure(Breakage):
+    """An LLM provider fails, in its own words, on some requests or on all of them: see `brownout.dialect`."""
+
+    kind: ClassVar[str] = "link.provider_failure"
+    http: ClassVar[bool] = True
+    provider: str
+    """Or one of its dialects."""
+    failure: str
+    """The name of a `brownout.dialect.Failure`; or `silent`: nothing comes, and after `delay` the connection closes."""
+    retry_after: float = 20.0
+    after: int = 3
+    delay: float = 30.0
+    gap: float = 2.0
+    factor: int = 100
+    answering: str | None = None
+    """These five are what `brownout.dialect.Options` says; the last one is its `model`."""
+    first: int | None = None
+    every: int | None = None
+    share: float | None = None
+    """These three are what `brownout.dialect.Selection` says."""
+    seed: int | None = None
+    """With a seed the same requests are taken, by their order, in every run; without one, chance is the target's."""
+    path: str | None = None
+    header: str | None = None
+    model: str | None = None
+    tenant: str | None = None
+    """Only requests to that path, with that header (`name`, or `name: value`), for that model, of that tenant; all with
+    `*` as in a file name."""

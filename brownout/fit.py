@@ -133,7 +133,12 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
         return [InvalidInput(f"{step.fault}: breaks nothing with these arguments", at=step.location)]
     needed = dict.fromkeys(breakage.capability for _, breakage in plan.steps)
     can = f"it can: {', '.join(sorted(topology.capabilities)) or 'nothing'}"
+    carrying = [LinkPlace(*link) for link in topology.http_links]
+    no_http = [place for place, breakage in plan.steps if breakage.http and place not in carrying]
     return [
+        InvalidInput(f"{step.fault}: the link {place} carries no HTTP", at=step.location, allowed=map(str, carrying))
+        for place in no_http
+    ] + [
         InvalidInput(
             f"target {target_name!r} cannot do {one} (fault {step.fault!r}); {topology.lacking.get(one, can)}",
             at=step.location,

@@ -34,6 +34,8 @@ class Topology:
     dependencies: tuple[str, ...] = ()
     """Names under which circuit breakers report; empty where they are not known in advance."""
     question_sets: tuple[str, ...] = ()
+    http_links: tuple[tuple[str, str], ...] = ()
+    """Of the links those that carry HTTP, and of which single requests can be broken."""
     policies: tuple[str, ...] = ("strict", "balanced", "available")
 
     @property

@@ -42,7 +42,8 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(str(programs["nginx"]), folder))
-        sides = [Side("direct", upstream), stack.enter_context(brownout(upstream, loop=options.loop))]
+        sides = [Side("direct", upstream)]
+        sides += [stack.enter_context(brownout(upstream, loop=options.loop, http=http)) for http in (False, True)]
         try:
             sides.append(stack.enter_context(toxiproxy(binaries().server, upstream)))
         except Unavailable as exc:

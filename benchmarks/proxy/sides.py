@@ -37,8 +37,8 @@ class Side:
 
 
 @contextmanager
-def brownout(upstream: int, *, loop: str) -> Iterator[Side]:
-    """`python -m brownout.proxy` with one link."""
+def brownout(upstream: int, *, loop: str, http: bool = False) -> Iterator[Side]:
+    """`python -m brownout.proxy` with one link, which is declared to carry HTTP, or is not."""
     token = secrets.token_hex(16)
     process = subprocess.Popen(
         [sys.executable, "-m", "brownout.proxy", "--die-with-stdin", "--loop", loop],
@@ -49,7 +49,8 @@ def brownout(upstream: int, *, loop: str) -> Iterator[Side]:
     with _ended(process):
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         url = json.loads(process.stdout.readline())["control"]
-        yield _linked("brownout", ToxiproxyClient(url, token, timeout=_PATIENCE_S), upstream, process.pid)
+        client = ToxiproxyClient(url, token, timeout=_PATIENCE_S)
+        yield _linked("brownout http" if http else "brownout", client, upstream, process.pid, http=http)
 
 
 @contextmanager
@@ -69,8 +70,8 @@ def toxiproxy(binary: Path, upstream: int) -> Iterator[Side]:
         yield _linked("toxiproxy", client, upstream, process.pid)
 
 
-def _linked(name: str, client: ToxiproxyClient, upstream: int, pid: int) -> Side:
-    listen = client.create(f"127.0.0.1:{upstream}", LINK).listen
+def _linked(name: str, client: ToxiproxyClient, upstream: int, pid: int, *, http: bool = False) -> Side:
+    listen = client.create(f"127.0.0.1:{upstream}", LINK, http=http).listen
     return Side(name, int(listen.rpartition(":")[2]), client, pid)
 
 

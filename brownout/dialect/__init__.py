@@ -10,12 +10,15 @@ from brownout.dialect.answer import Answer, Chunk, Cut, Hang, HttpAnswer, Step, 
 from brownout.dialect.call import Call, Reply, StreamParts, Usage
 from brownout.dialect.dialect import Dialect, NotOffered, Problem
 from brownout.dialect.failure import BODY_FAILURES, REPLY_FAILURES, STREAM_FAILURES, Failure, Options
-from brownout.dialect.installed import dialects_of, installed_dialects
+from brownout.dialect.installed import SILENT, dialects_of, dialects_offering, installed_dialects
+from brownout.dialect.live import LiveStream
+from brownout.dialect.selection import Selection
 from brownout.dialect.wire import on_the_wire
 
 __all__ = [
     "BODY_FAILURES",
     "REPLY_FAILURES",
+    "SILENT",
     "STREAM_FAILURES",
     "Answer",
     "Call",
@@ -25,16 +28,19 @@ __all__ = [
     "Failure",
     "Hang",
     "HttpAnswer",
+    "LiveStream",
     "NotOffered",
     "Options",
     "Problem",
     "Reply",
+    "Selection",
     "Step",
     "StreamAnswer",
     "StreamParts",
     "Usage",
     "Wait",
     "dialects_of",
+    "dialects_offering",
     "installed_dialects",
     "on_the_wire",
 ]

@@ -1,5 +1,6 @@
 """What a dialect must know of its provider, and what follows from that for every failure."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -50,6 +51,8 @@ class Dialect(ABC):
     other_model: ClassVar[str]
     """A smaller model of the same provider."""
     stream_type: ClassVar[str] = "text/event-stream"
+    token_mark: ClassVar[re.Pattern[bytes]]
+    """What an event of a stream has in it that says something, and no other event has."""
 
     @abstractmethod
     def call(self, method: str, path: str, body: bytes) -> Call | None:
@@ -82,6 +85,10 @@ class Dialect(ABC):
     def malformed(self, event: bytes) -> bytes:
         """The event, garbled: its JSON breaks off, its framing holds."""
         return breaking.half_event(event)
+
+    def says(self, event: bytes) -> bool:
+        """Whether that event of a stream holds text of the answer: a token, or a few in one."""
+        return self.token_mark.search(event) is not None
 
     def offers(self, failure: Failure) -> bool:
         """Whether the provider has that failure."""

@@ -3,10 +3,13 @@
 import functools
 from collections.abc import Mapping
 
-from brownout.dialect.dialect import Dialect
+from brownout.dialect.dialect import Dialect, NotOffered
+from brownout.dialect.failure import Failure
 from brownout.errors import EnvironmentProblem, InvalidInput
 
 GROUP = "brownout.dialects"
+SILENT = "silent"
+"""A failure that needs no dialect: requests are taken and never answered."""
 
 
 @functools.cache
@@ -53,3 +56,23 @@ def dialects_of(name: str) -> tuple[Dialect, ...]:
         providers = {dialect.provider for dialect in installed.values()}
         raise InvalidInput(f"unknown provider {name!r}", value=name, allowed=sorted(providers | set(installed)))
     return of_provider
+
+
+def dialects_offering(name: str, failure: str) -> tuple[Dialect, ...]:
+    """Of the dialects of that name, or of that provider, those that have that failure; all of them, if it is `SILENT`.
+
+    Raises:
+        InvalidInput: there is no such dialect, provider or failure.
+        NotOffered: the provider has no such failure.
+        EnvironmentProblem: no dialect can be used.
+    """
+    dialects = dialects_of(name)
+    if failure == SILENT:
+        return dialects
+    known = [one.value for one in Failure]
+    if failure not in known:
+        raise InvalidInput(f"unknown failure {failure!r}", value=failure, allowed=[SILENT, *known])
+    offering = tuple(dialect for dialect in dialects if dialect.offers(Failure(failure)))
+    if not offering:
+        raise NotOffered(f"{dialects[0].name} has no {failure}: {dialects[0].not_offered[Failure(failure)]}")
+    return offering

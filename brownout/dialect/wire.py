@@ -27,12 +27,17 @@ def on_the_wire(answer: Answer) -> Iterator[Step]:
         if isinstance(step, Chunk):
             # An empty chunk would be the last one.
             if step.data:
-                yield Chunk(f"{len(step.data):x}\r\n".encode() + step.data + b"\r\n")
+                yield Chunk(chunk_coded(step.data))
             continue
         yield step
         if isinstance(step, Cut | Hang):
             return
     yield Chunk(LAST_CHUNK)
+
+
+def chunk_coded(data: bytes) -> bytes:
+    """Data, not empty, as one chunk of a body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def _lines(head: list[str]) -> bytes:

@@ -10,7 +10,17 @@ from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypedDict, Unpack
 
-from brownout.dialect import Answer, Call, Dialect, Failure, Options, dialects_of, installed_dialects
+from brownout.dialect import (
+    Answer,
+    Call,
+    Dialect,
+    Failure,
+    Options,
+    Selection,
+    dialects_of,
+    dialects_offering,
+    installed_dialects,
+)
 from brownout.errors import InvalidInput
 from brownout.inprocess.pace import INSTANT, Pace
 
@@ -71,18 +81,16 @@ class ProviderFault:
         pace: Pace = INSTANT,
         now: Callable[[], float] = time.time,
     ) -> None:
-        _check(first=first, every=every, share=share)
+        self._selection = Selection(first=first, every=every, share=share)
         self.provider = provider
         self.failure = failure
         self.pace = pace
         self.dialects = dialects_of(provider)
         self.met = 0
         self.broken = 0
-        if isinstance(failure, Failure) and not any(dialect.offers(failure) for dialect in self.dialects):
-            # The dialect says why.
-            self.dialects[0].answer(failure, Call(model="", stream=True))
+        if isinstance(failure, Failure):
+            dialects_offering(provider, failure)
         self._host = host
-        self._first, self._every, self._share = first, every, share
         self._options = options or Options()
         self._otherwise = otherwise
         self._must_meet = must_meet
@@ -105,7 +113,8 @@ class ProviderFault:
             call = replace(call, at=self._now(), serial=self.met)
             suited = self._suits(dialect, call)
             self._suited += suited
-            chosen = suited and self._chosen(self._suited)
+            # Drawn for each that it applies to, so that the choice does not depend on what else is asked for.
+            chosen = suited and self.failure is not None and self._selection.takes(self._suited, self._chance.random())
             self.broken += chosen
         if chosen and isinstance(self.failure, Failure):
             return dialect.answer(self.failure, call, self._options)
@@ -117,15 +126,6 @@ class ProviderFault:
         if isinstance(self.failure, Failure):
             return dialect.offers(self.failure) and dialect.applies(self.failure, call)
         return True
-
-    def _chosen(self, number: int) -> bool:
-        """Whether a request is broken, counted from 1 among those that the failure applies to."""
-        if self.failure is None:
-            return False
-        # Drawn for each, so that the choice does not depend on what else is asked for.
-        lucky = self._share is None or self._chance.random() < self._share
-        in_time = self._first is None or number <= self._first
-        return lucky and in_time and (self._every is None or number % self._every == 0)
 
     def _reaches(self, dialect: Dialect, host: str) -> bool:
         if self._host is not None:
@@ -229,12 +229,3 @@ def healthy_provider(provider: str, **settings: Unpack[Settings]) -> ProviderFau
 
 def _matches(host: str, dialect: Dialect) -> bool:
     return any(fnmatchcase(host, pattern) for pattern in dialect.hosts)
-
-
-def _check(*, first: int | None, every: int | None, share: float | None) -> None:
-    if first is not None and first < 1:
-        raise InvalidInput(f"first must be at least 1, not {first}")
-    if every is not None and every < 1:
-        raise InvalidInput(f"every must be at least 1, not {every}")
-    if share is not None and not 0 < share <= 1:
-        raise InvalidInput(f"share must be above 0 and at most 1, not {share}")

@@ -20,8 +20,10 @@ class AsyncToxiproxyClient:
     async def proxies(self) -> dict[str, Proxy]:
         return await asyncio.to_thread(self._client.proxies)
 
-    async def create(self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None) -> Proxy:
-        return await asyncio.to_thread(self._client.create, upstream, name, listen, enabled)
+    async def create(
+        self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None, *, http: bool = False
+    ) -> Proxy:
+        return await asyncio.to_thread(self._client.create, upstream, name, listen, enabled, http=http)
 
     async def remove(self, proxy: str) -> None:
         await asyncio.to_thread(self._client.remove, proxy)

@@ -55,6 +55,7 @@ def proxy_spec(fields: Mapping[str, Any], where: str = "") -> ProxySpec:
         listen=field(fields, "listen", str) or "",
         upstream=upstream,
         enabled=True if enabled is None else enabled,
+        http=field(fields, "http", bool) or False,
     )
 
 

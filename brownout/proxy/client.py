@@ -130,10 +130,15 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
         self._call("POST", "reset")
         return True
 
-    def create(self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None) -> Proxy:
-        """A new proxy; without `listen` on a free port of the loopback. Addresses are `host:port`."""
+    def create(
+        self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None, *, http: bool = False
+    ) -> Proxy:
+        """A new proxy; without `listen` on a free port of the loopback. Addresses are `host:port`.
+
+        `http` declares that it carries HTTP/1.1, which toxics of requests need; a Toxiproxy server does not know it.
+        """
         body = {"name": name, "upstream": upstream, "listen": listen or "127.0.0.1:0", "enabled": enabled is not False}
-        return Proxy(self, **self._call("POST", "proxies", body=body))
+        return Proxy(self, **self._call("POST", "proxies", body=body | ({"http": True} if http else {})))
 
     # Toxiproxy's API, by name
 

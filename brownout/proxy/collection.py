@@ -1,10 +1,13 @@
 """All proxies of the process by name, and the leases on what is wrong with them."""
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from random import Random
 
+from brownout.dialect import installed_dialects
+from brownout.errors import EnvironmentProblem
 from brownout.proxy.counters import Counters, LinkCounters
 from brownout.proxy.errors import ApiError, already_exists, not_found
 from brownout.proxy.leases import Lease, Leases
@@ -25,6 +28,8 @@ class ProxySpec:
     listen: str
     upstream: str
     enabled: bool = True
+    http: bool = False
+    """Whether it is declared to carry HTTP/1.1."""
 
 
 class ProxyCollection:
@@ -61,12 +66,13 @@ class ProxyCollection:
             return await self._start(spec)
 
     async def add_or_replace(self, spec: ProxySpec) -> Proxy:
-        """Keep the proxy of that name if its addresses are the same, else replace it. Raises ApiError (500)."""
+        """Keep the proxy of that name if it is the same, else replace it. Raises ApiError (500)."""
         async with self._lock:
             existing = self._proxies.get(spec.name)
             if existing is None:
                 return await self._start(spec)
-            if _addresses(spec.listen, spec.upstream) == (existing.listen, existing.upstream):
+            same = _addresses(spec.listen, spec.upstream) == (existing.listen, existing.upstream)
+            if same and spec.http == existing.http:
                 return existing
             await existing.close()
             return await self._start(spec, counters=existing.counters)
@@ -104,7 +110,7 @@ class ProxyCollection:
                 proxy.remove_toxics(proxy.toxics)
 
     def add_toxic(self, name: str, toxic: Toxic) -> None:
-        """Raises ApiError: 404 for the proxy or the toxic's lease, 409 if the toxic's name is taken."""
+        """Raises ApiError: 404 for the proxy or the toxic's lease, otherwise as `Proxy.add_toxic` does."""
         proxy = self.get(name)
         self._check(toxic.lease)
         proxy.add_toxic(toxic)
@@ -192,8 +198,14 @@ class ProxyCollection:
             upstream=spec.upstream,
             scheduler=self._scheduler,
             rng=self._rng,
+            http=spec.http,
             counters=counters,
         )
+        if spec.http:
+            # Now, because it takes a while, and by the time a provider is to fail, all links would wait for it. Whoever
+            # then asks for a failure is told what is wrong with them, if anything.
+            with contextlib.suppress(EnvironmentProblem):
+                installed_dialects()
         if spec.enabled:
             await proxy.enable()
         self._proxies[spec.name] = proxy

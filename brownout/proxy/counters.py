@@ -15,6 +15,8 @@ class Flow:
     """Out of them, again."""
     swallowed: int = 0
     """By toxics."""
+    kept: int = 0
+    """At the far end, by who may answer it or has done so; it has come out of the toxics, and gone no further."""
 
     @property
     def received(self) -> int:
@@ -22,7 +24,7 @@ class Flow:
 
     @property
     def forwarded(self) -> int:
-        return self.passed + self.left
+        return self.passed + self.left - self.kept
 
 
 @dataclass(slots=True)
@@ -41,6 +43,9 @@ class Counters:
     dropped_connections: int = 0
     stalled_handshakes: int = 0
     delayed_closes: int = 0
+    requests: int = 0
+    matched_requests: int = 0
+    failed_requests: int = 0
     upstream: Flow = field(default_factory=Flow)
     downstream: Flow = field(default_factory=Flow)
 
@@ -62,6 +67,9 @@ class Counters:
             dropped_connections=self.dropped_connections,
             stalled_handshakes=self.stalled_handshakes,
             delayed_closes=self.delayed_closes,
+            requests=self.requests,
+            matched_requests=self.matched_requests,
+            failed_requests=self.failed_requests,
         )
 
 
@@ -101,3 +109,9 @@ class LinkCounters:
     """TLS handshakes of which `tls_stall` swallowed the beginning."""
     delayed_closes: int
     """Ends of a stream that `slow_close` held back for a time."""
+    requests: int
+    """HTTP requests; on a link that is declared to carry them."""
+    matched_requests: int
+    """Of those, what `provider_failure` was meant for, and could befall."""
+    failed_requests: int
+    """And what it did befall."""

@@ -222,11 +222,19 @@ class Endpoint(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        self.write = self.transport.write
-        self.pause_reading = self.transport.pause_reading
-        self.resume_reading = self.transport.resume_reading
+        self._take(cast("asyncio.Transport", transport))
         self._made()
+
+    def _take(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self.write = transport.write
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+
+    def write_eof(self) -> None:
+        """The link into this socket is at its end: pass the half-close on."""
+        if self.transport is not None:
+            self.transport.write_eof()
 
     def data_received(self, data: bytes) -> None:
         self._outgoing.feed(data)
@@ -260,8 +268,12 @@ class Connection:
         accepted: Callable[["Connection"], None],
         dialled: Callable[["Connection"], None],
         gone: Callable[["Connection"], None],
+        server: type[Endpoint] = Endpoint,
     ) -> None:
-        """Callbacks: `accepted` when the client's socket is there, `dialled` when both are, `gone` when none is."""
+        """Callbacks: `accepted` when the client's socket is there, `dialled` when both are, `gone` when none is.
+
+        `server` stands at the server's end: one that understands what the link carries, or one that need not.
+        """
         self.counters = counters
         self.scheduler = scheduler
         self.rng = rng
@@ -278,7 +290,7 @@ class Connection:
         self.downstream = Link(self, Stream.DOWNSTREAM, counters.downstream)
         self.upstream.opposite, self.downstream.opposite = self.downstream, self.upstream
         self.client = Endpoint(self, self._client_made, outgoing=self.upstream, incoming=self.downstream)
-        self.server = Endpoint(self, self._server_made, outgoing=self.downstream, incoming=self.upstream)
+        self.server = server(self, self._server_made, outgoing=self.downstream, incoming=self.upstream)
         self.upstream.source = self.downstream.sink = self.client
         self.upstream.sink = self.downstream.source = self.server
 
@@ -302,8 +314,8 @@ class Connection:
         self._finished.add(link.stream)
         if len(self._finished) == 2:
             self.close()
-        elif link.sink.transport is not None:
-            link.sink.transport.write_eof()
+        else:
+            link.sink.write_eof()
 
     def lost(self) -> None:
         """One of the sockets is closed."""

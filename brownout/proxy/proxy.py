@@ -10,11 +10,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 from brownout.proxy.counters import Counters
-from brownout.proxy.errors import ApiError, already_exists, not_found
-from brownout.proxy.link import Connection
+from brownout.proxy.errors import ApiError, already_exists, bad_request, not_found
+from brownout.proxy.http.endpoint import HttpEndpoint
+from brownout.proxy.link import Connection, Endpoint
 from brownout.proxy.schedule import Play
 from brownout.proxy.scheduler import Scheduler
-from brownout.proxy.toxic import Stream, Toxic, with_attributes
+from brownout.proxy.toxic import TOXIC_TYPES, Stream, Toxic, with_attributes
 
 _BACKLOG = 4096
 
@@ -59,6 +60,7 @@ class Proxy:
         upstream: str,
         scheduler: Scheduler,
         rng: Random,
+        http: bool = False,
         counters: Counters | None = None,
     ) -> None:
         """A disabled proxy.
@@ -72,6 +74,8 @@ class Proxy:
         except ApiError as exc:
             raise ApiError(exc.status, f"listen tcp: {exc.message}") from exc
         self.upstream = Address.parse(upstream)
+        self.http = http
+        """Whether it is declared to carry HTTP/1.1, so that toxics may be of requests."""
         self.counters = counters or Counters()
         self.toxics: list[Toxic] = []
         self._plays: dict[Toxic, Play] = {}
@@ -89,7 +93,7 @@ class Proxy:
         return self._server is not None
 
     def to_json(self) -> dict[str, object]:
-        """Toxiproxy's fields; `leases` only while leases keep it disabled."""
+        """Toxiproxy's fields; `http` only where it is so, `leases` only while leases keep it disabled."""
         shown: dict[str, object] = {
             "name": self.name,
             "listen": str(self.listen),
@@ -97,6 +101,8 @@ class Proxy:
             "enabled": self.enabled,
             "toxics": [toxic.to_json() for toxic in self.toxics_in_order()],
         }
+        if self.http:
+            shown["http"] = True
         if self.disabled_by:
             shown["leases"] = sorted(self.disabled_by)
         return shown
@@ -184,7 +190,13 @@ class Proxy:
         raise not_found("toxic")
 
     def add_toxic(self, toxic: Toxic) -> None:
-        """Takes effect at once, on existing connections too. Raises ApiError (409) if the name is taken."""
+        """Takes effect at once, on existing connections too.
+
+        Raises:
+            ApiError: 409 if the name is taken, 400 if the toxic is of requests and the proxy not declared to carry any.
+        """
+        if TOXIC_TYPES[toxic.type].http and not self.http:
+            raise bad_request(f'{toxic.type} is for proxies that were made with "http": true; this one was not')
         if any(existing.name == toxic.name for existing in self.toxics):
             raise already_exists("toxic")
         self.toxics.append(toxic)
@@ -238,6 +250,7 @@ class Proxy:
             accepted=self._accepted,
             dialled=self._dialled,
             gone=self._gone,
+            server=HttpEndpoint if self.http else Endpoint,
         )
 
     def _accepted(self, connection: Connection) -> None:

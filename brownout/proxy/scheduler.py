@@ -24,6 +24,9 @@ class Scheduler(Protocol):
     def now(self) -> float:
         """Seconds; never runs backwards."""
 
+    def unix(self) -> float:
+        """The time of day, in Unix seconds: for what is said to others, never to measure by."""
+
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call back from the event loop once `now()` is at least `when`; never earlier, never from within this call."""
 
@@ -36,6 +39,9 @@ class LoopScheduler:
 
     def now(self) -> float:
         return time.monotonic()
+
+    def unix(self) -> float:
+        return time.time()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         return _LoopTimer(self._loop, when, callback)

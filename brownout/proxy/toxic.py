@@ -54,6 +54,8 @@ class Toxic:
     """What changes one of its attributes, or its toxicity, with time."""
     connections_met: int = 0
     """For a stage that tells connections apart by their order."""
+    requests_met: int = 0
+    """For one that tells requests apart by theirs."""
 
     def set_value(self, of: str, value: float) -> None:
         """Give an attribute, or the toxicity, that value; rounded where the attribute is a whole number."""
@@ -127,16 +129,18 @@ class ToxicType:
 
     attributes: type[Any]
     stage: type[Stage[Any]]
+    http: bool
+    """Whether it is for links alone that are declared to carry HTTP."""
 
 
 TOXIC_TYPES: dict[str, ToxicType] = {}
 
 
-def register(name: str, attributes: type[Any]) -> Callable[[type[Stage[Any]]], type[Stage[Any]]]:
+def register(name: str, attributes: type[Any], *, http: bool = False) -> Callable[[type[Stage[Any]]], type[Stage[Any]]]:
     """Class decorator: make a stage known under the `type` that the HTTP API will call it by."""
 
     def _register(stage: type[Stage[Any]]) -> type[Stage[Any]]:
-        TOXIC_TYPES[name] = ToxicType(attributes, stage)
+        TOXIC_TYPES[name] = ToxicType(attributes, stage, http)
         return stage
 
     return _register

@@ -1,6 +1,7 @@
 """Anthropic, messages: `POST /v1/messages`."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,7 @@ class AnthropicMessages(Dialect):
     provider = "anthropic"
     hosts = ("api.anthropic.com",)
     other_model = "claude-3-haiku-20240307"
+    token_mark = re.compile(rb'"type":\s*"content_block_delta"')
     problems = _PROBLEMS
     pages = _PAGES
 

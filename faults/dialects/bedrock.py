@@ -72,6 +72,7 @@ class Bedrock(Dialect):
     provider = "bedrock"
     hosts = ("bedrock-runtime.*.amazonaws.com", "bedrock-runtime-fips.*.amazonaws.com")
     other_model = "amazon.nova-micro-v1:0"
+    token_mark = re.compile(rb"contentBlockDelta")
     stream_type = _eventstream.MEDIA_TYPE
     path = re.compile(r"/model/([^/]+)/(converse|converse-stream)")
     problems = _PROBLEMS

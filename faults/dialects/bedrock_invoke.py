@@ -23,6 +23,7 @@ _NOT_OFFERED: Mapping[Failure, str] = {
     Failure.TOO_LARGE: Bedrock.not_offered[Failure.TOO_LARGE],
     Failure.CONTENT_FILTER: "Anthropic's messages have no such stop reason; guardrails belong to Converse",
 }
+_BYTES = re.compile(rb'"bytes":\s*"([A-Za-z0-9+/=]*)"')
 
 
 class BedrockInvoke(Bedrock):
@@ -51,6 +52,10 @@ class BedrockInvoke(Bedrock):
             tokens=tuple(map(_chunk, plain.tokens)),
             closing=tuple(map(_chunk, plain.closing)),
         )
+
+    def says(self, event: bytes) -> bool:
+        found = _BYTES.search(event)
+        return found is not None and anthropic.says(base64.b64decode(found[1]))
 
 
 def _chunk(event: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Cohere, version 2: `POST /v2/chat`."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,6 +64,7 @@ class Cohere(Dialect):
     provider = "cohere"
     hosts = ("api.cohere.com", "api.cohere.ai")
     other_model = "command-r7b-12-2024"
+    token_mark = re.compile(rb'"type":\s*"content-delta"')
     problems = _PROBLEMS
     not_offered = _NOT_OFFERED
 

@@ -97,6 +97,7 @@ class Gemini(Dialect):
     provider = "gemini"
     hosts = ("generativelanguage.googleapis.com", "aiplatform.googleapis.com", "*-aiplatform.googleapis.com")
     other_model = "gemini-2.0-flash-lite"
+    token_mark = re.compile(rb'"text":\s*"[^"]')
     problems = _PROBLEMS
     pages = _PAGES
     not_offered = _NOT_OFFERED

@@ -1,5 +1,6 @@
 """Ollama's own API: `POST /api/chat`, wherever it runs. (Its OpenAI-compatible one is close to `vllm`.)"""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,6 +40,7 @@ class Ollama(Dialect):
     name = "ollama"
     provider = "ollama"
     other_model = "llama3.2:1b"
+    token_mark = re.compile(rb'"(?:content|response|thinking)":\s*"[^"]')
     stream_type = "application/x-ndjson"
     problems = _PROBLEMS
     not_offered = _NOT_OFFERED

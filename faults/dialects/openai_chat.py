@@ -1,6 +1,7 @@
 """OpenAI, chat completions: `POST /v1/chat/completions`."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -103,6 +104,7 @@ class OpenAIChat(Dialect):
     hosts: ClassVar[tuple[str, ...]] = ("api.openai.com",)
     other_model = "gpt-3.5-turbo-0125"
     paths: ClassVar[tuple[str, ...]] = ("/v1/chat/completions",)
+    token_mark = re.compile(rb'(?:content|"refusal)":\s*"[^"]')
     problems = _PROBLEMS
     pages = _PAGES
 

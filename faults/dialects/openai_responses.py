@@ -1,5 +1,6 @@
 """OpenAI, responses: `POST /v1/responses`."""
 
+import re
 from typing import Any
 
 from brownout.dialect.call import Call, Reply, StreamParts, Usage, compact, fields_of, pretty, server_sent
@@ -20,6 +21,7 @@ class OpenAIResponses(OpenAIChat):
 
     name = "openai_responses"
     paths = ("/v1/responses",)
+    token_mark = re.compile(rb'"type":\s*"response\.(?:output_text|refusal)\.delta"')
 
     def call(self, method: str, path: str, body: bytes) -> Call | None:
         fields = fields_of(body)

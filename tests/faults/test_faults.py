@@ -4,7 +4,7 @@ import asyncio
 import json
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -24,6 +24,7 @@ from brownout.breakage import (
     LimitFileSize,
     LimitMemory,
     LinkPlace,
+    ProviderFailure,
     Reset,
     ServicePlace,
     SkewClock,
@@ -37,16 +38,24 @@ from brownout.breakage import (
     Throttle,
     Truncate,
 )
+from brownout.dialect import Failure
+from brownout.errors import InvalidInput
 from brownout.faults.bandwidth import bandwidth
 from brownout.faults.connection_drop import connection_drop
 from brownout.faults.corrupt import corrupt
 from brownout.faults.latency import latency
 from brownout.faults.partition import partition
+from brownout.faults.provider_error import provider_error
+from brownout.faults.provider_outage import provider_outage
+from brownout.faults.provider_rate_limit import provider_rate_limit
 from brownout.faults.slice import slice_
 from brownout.faults.slow_close import slow_close
+from brownout.faults.stream_fault import stream_fault
 from brownout.faults.tls_stall import tls_stall
 from brownout.faults.truncate import truncate
+from brownout.fit import fit
 from brownout.parameters import parameters_of
+from brownout.reader import parse_experiment
 from brownout.system import Plan, ServiceFamily, ServiceName, Topology, UnknownFamily, UnknownPlace
 from brownout.units import Bandwidth, Duration, Latency, Share, Size
 
@@ -105,6 +114,29 @@ CASES: list[tuple[Any, dict[str, Any], Breakage]] = [
     (connection_drop, {"first": 2}, DropConnections(first=2)),
     (connection_drop, {"every": 3}, DropConnections(every=3)),
     (tls_stall, {}, StallTls()),
+    (provider_outage, {}, ProviderFailure(provider="openai", failure="silent", delay=30.0)),
+    (
+        provider_outage,
+        {"manner": "overloaded", "provider": "anthropic", "first": 2},
+        ProviderFailure(provider="anthropic", failure="overloaded", first=2),
+    ),
+    (
+        provider_rate_limit,
+        {"limit": "tokens", "retry_after": Duration(5.0), "tenant": "clinic"},
+        ProviderFailure(provider="openai", failure="rate_limited_tokens", retry_after=5.0, tenant="clinic"),
+    ),
+    (
+        provider_error,
+        {"failure": "usage_inflated", "factor": 50, "share": Share(0.1), "seed": 3},
+        ProviderFailure(provider="openai", failure="usage_inflated", factor=50, share=0.1, seed=3),
+    ),
+    (
+        stream_fault,
+        {"after": 5, "path": "/v1/*", "model": "gpt-*", "header": "x-team: a", "every": 2},
+        ProviderFailure(
+            provider="openai", failure="stall", after=5, path="/v1/*", model="gpt-*", header="x-team: a", every=2
+        ),
+    ),
 ]
 
 
@@ -130,6 +162,7 @@ def test_a_fault_breaks_what_its_arguments_say(fault: Any, given: dict[str, Any]
         (corrupt, {"share": Share(0.0)}, "share: must be above 0%"),
         (corrupt, {"share": Share(0.1), "seed": 0}, "seed: must be between"),
         (connection_drop, {}, "give first or every"),
+        (provider_rate_limit, {"seed": 0}, "seed: must be between"),
         (connection_drop, {"first": -1, "every": 2}, "give first or every"),
     ],
 )
@@ -138,6 +171,46 @@ def test_arguments_that_make_no_sense_are_refused_when_planned(fault: Any, given
     with pytest.raises(ValueError, match=said):
         planned(plan, fault(plan, from_=GATEWAY, to=CACHE, **given))
     assert plan.steps == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "given", "said"),
+    [
+        (provider_outage, {"provider": "opanai"}, "unknown provider 'opanai'; did you mean 'openai'"),
+        (provider_outage, {"manner": "timeout", "timeout": Duration(90_000.0)}, "delay must be between 0 and 86400"),
+        (provider_rate_limit, {"limit": "spend", "provider": "vllm"}, "vllm has no quota_exhausted: "),
+        (provider_rate_limit, {"first": 0}, "first must be at least 1"),
+        (provider_error, {"failure": "refusal", "share": Share(0.0)}, "share must be above 0"),
+        (stream_fault, {"after": -1}, "after must be between 0"),
+        (stream_fault, {"every": -2}, "every must be at least 1"),
+    ],
+)
+def test_a_failure_that_no_provider_has_is_refused_when_planned(fault: Any, given: dict[str, Any], said: str) -> None:
+    plan = Plan(TOPOLOGY)
+    with pytest.raises(InvalidInput, match=said):
+        planned(plan, fault(plan, from_=GATEWAY, to=CACHE, **given))
+    assert plan.steps == []
+
+
+def test_the_failures_that_faults_may_name_are_all_that_the_vocabulary_has() -> None:
+    named = {
+        choice
+        for fault in (provider_error, stream_fault)
+        for parameter in parameters_of(fault)
+        if parameter.key == "failure"
+        for choice in get_args(parameter.type)
+    }
+    by_other_faults = {
+        "rate_limited_requests",
+        "rate_limited_tokens",
+        "quota_exhausted",
+        "overloaded",
+        "server_error",
+        "bad_gateway",
+        "gateway_timeout",
+    }
+    assert named | by_other_faults == set(Failure)
+    assert not named & by_other_faults
 
 
 @pytest.mark.parametrize("fault", {fault for fault, _, _ in CASES}, ids=lambda fault: str(fault.__name__))
@@ -231,3 +304,29 @@ def test_a_fault_on_a_link_that_is_not_there_is_refused_when_planned() -> None:
     plan = Plan(TOPOLOGY)
     with pytest.raises(UnknownPlace, match="no link cache → gateway"):
         planned(plan, partition(plan, from_=CACHE, to=GATEWAY))
+
+
+def test_a_failure_of_requests_on_a_link_without_any_is_refused_before_anything_starts() -> None:
+    source = """\
+title: T
+hypothesis: H
+load: {rate: 1/s}
+steady-state: [availability: {at-least: 99%}]
+expect: {during: [availability: {at-least: 99%}]}
+method:
+  - provider_outage: {from: gateway, to: cache}
+    at: 1s
+    for: 1s
+"""
+    topology = Topology(
+        services=("gateway", "cache", "llm"),
+        links=(("gateway", "cache"), ("gateway", "llm")),
+        capabilities=frozenset({ProviderFailure.kind}),
+        http_links=(("gateway", "llm"),),
+    )
+    experiment = parse_experiment(source, file="e.yaml")
+    with pytest.raises(InvalidInput, match=r"gateway → cache carries no HTTP.*allowed: gateway → llm") as refused:
+        fit(experiment, target_name="toy", topology=topology, settings={})
+    assert str(refused.value).startswith("e.yaml:7:")
+    well = parse_experiment(source.replace("to: cache", "to: llm"), file="e.yaml")
+    assert fit(well, target_name="toy", topology=topology, settings={}) == {}

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from random import Random
 
 from brownout.proxy.counters import Counters
-from brownout.proxy.link import Connection
+from brownout.proxy.http.endpoint import HttpEndpoint
+from brownout.proxy.link import Connection, Endpoint
 from brownout.proxy.toxic import Stream, Toxic, load_toxics, toxic_type
 
 load_toxics()
@@ -31,6 +32,9 @@ class VirtualScheduler:
 
     def now(self) -> float:
         return self._now
+
+    def unix(self) -> float:
+        return 1_750_000_000.0 + self._now
 
     def call_at(self, when: float, callback: Callable[[], None]) -> VirtualTimer:
         timer = VirtualTimer(callback)
@@ -101,7 +105,7 @@ class VirtualSocket(asyncio.Transport):
 class VirtualConnection:
     """A whole connection with its chains, between two virtual sockets."""
 
-    def __init__(self, *, seed: int = 0) -> None:
+    def __init__(self, *, seed: int = 0, server: type[Endpoint] = Endpoint) -> None:
         self.scheduler = VirtualScheduler()
         self.counters = Counters()
         self.connection = Connection(
@@ -111,6 +115,7 @@ class VirtualConnection:
             accepted=lambda _connection: None,
             dialled=lambda _connection: None,
             gone=lambda _connection: None,
+            server=server,
         )
         self.client = VirtualSocket(self.scheduler)
         self.server = VirtualSocket(self.scheduler)
@@ -132,11 +137,11 @@ class VirtualConnection:
         self.connection.server.data_received(data)
 
 
-def connected(*, seed: int = 0) -> VirtualConnection:
-    return VirtualConnection(seed=seed).accept().dial()
+def connected(*, seed: int = 0, http: bool = False) -> VirtualConnection:
+    return VirtualConnection(seed=seed, server=HttpEndpoint if http else Endpoint).accept().dial()
 
 
-def toxic(kind: str, *, stream: Stream = Stream.UPSTREAM, toxicity: float = 1.0, **attributes: float) -> Toxic:
+def toxic(kind: str, *, stream: Stream = Stream.UPSTREAM, toxicity: float = 1.0, **attributes: float | str) -> Toxic:
     return Toxic(
         name=f"{kind}_{stream}",
         type=kind,

@@ -230,7 +230,14 @@ class Gateway:
             inter_token=self.settings.number("llm.inter-token-timeout"),
             total=self.settings.number("llm.timeout"),
         )
-        return Provider(self._dependencies[name], peer, self.clock, models=models, timeouts=timeouts)
+        return Provider(
+            self._dependencies[name],
+            peer,
+            self.clock,
+            models=models,
+            timeouts=timeouts,
+            honour_retry_after=self.settings.switch("honour-retry-after"),
+        )
 
     def _replica_pool(self) -> ReplicaPool[Provider]:
         settings = self.settings

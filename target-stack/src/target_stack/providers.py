@@ -4,6 +4,7 @@ Every call is streamed, also for a caller who wants one body: only a stream show
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from target_stack.failures import DependencyError, ErrorSource, FailureKind, sou
 from target_stack.http_peer import HttpPeer
 from target_stack.ladder import ModelClass
 from target_stack.replicas import ReplicaPool
+from target_stack.retry_after import RetryAfter
 from target_stack.serving import Usage
 from target_stack.sse import DONE, SseParser
 from target_stack.wire import Chunk, Message, ProviderRequest, StreamOptions, declared_source
@@ -65,6 +67,7 @@ class Provider:
         *,
         models: Sequence[str],
         timeouts: StreamTimeouts,
+        honour_retry_after: bool = True,
     ) -> None:
         self.name = dependency.name
         self.models = tuple(models)
@@ -74,6 +77,7 @@ class Provider:
         self._peer = peer
         self._clock = clock
         self._timeouts = timeouts
+        self._retry_after = RetryAfter(clock, honoured=honour_retry_after)
         self._chunk = msgspec.json.Decoder(Chunk)
 
     async def stream(
@@ -90,6 +94,7 @@ class Provider:
             stream_options=StreamOptions(include_usage=True),
             max_tokens=max_tokens,
         )
+        self._leave_alone()
         async with self._dependency.guarded(attempts), self._peer.client() as client:
             body = msgspec.json.encode(request)
             http = client.build_request(
@@ -111,9 +116,22 @@ class Provider:
             finally:
                 self.outstanding -= 1
 
+    def _leave_alone(self) -> None:
+        left = self._retry_after.left()
+        if left > 0:
+            raise DependencyError(
+                self.name,
+                f"asked to be left alone for {left:.1f} s more",
+                kind=FailureKind.REFUSED,
+                source=ErrorSource.RATE_LIMIT,
+                retry_after=str(math.ceil(left)),
+            )
+
     async def _check(self, response: httpx.Response, waiting: "_Patience") -> None:
         if response.status_code == httpx.codes.OK:
             return
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self._retry_after.note(response.headers.get("retry-after"))
         body = await waiting.wait_for(response.aread())
         raise DependencyError(
             self.name,

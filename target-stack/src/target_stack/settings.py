@@ -201,6 +201,10 @@ def _all() -> Iterator[Setting]:
     yield _switch("fallbacks", "The degradation ladder. Off: an answer without fresh retrieval is refused with 503.")
     yield _switch("failover", "Trying the next provider. Off: only the first provider of the chain is ever called.")
     yield _switch("breaker", "Circuit breakers. Off: every call goes through and no state changes.")
+    yield _switch(
+        "honour-retry-after",
+        "Leaving a provider alone for as long as its 429 asks. Off: the next request asks it again at once.",
+    )
     yield _switch("disclosure", "Saying that an answer is degraded. Off: degraded answers claim to be at level 0.")
     yield _switch("cache", "The cache, for answers and for retrieval results.")
     yield _switch(
