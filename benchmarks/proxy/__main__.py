@@ -1,34 +1,105 @@
-"""Runs it all, round by round, and prints figures and ratios. See benchmarks/README.md."""
+"""Runs it all, round by round, and prints figures, ratios and targets. See benchmarks/README.md."""
 
 import argparse
+import contextlib
 import json
 import os
 import platform
+import resource
 import sys
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.proxy.measure import LATENCY_MS, bulk, lateness, load, switching
-from benchmarks.proxy.sides import Side, brownout, toxiproxy
-from benchmarks.proxy.upstream import find, nginx
-from tools.toxiproxy import Unavailable, binaries
+from benchmarks.proxy import cpu
+from benchmarks.proxy.measure import bulk, load, switching
+from benchmarks.proxy.precision import precision
+from benchmarks.proxy.report import comparison, table
+from benchmarks.proxy.sides import SIDES, Side
+from benchmarks.proxy.upstream import Upstream, find, nginx
+from tools.toxiproxy import Unavailable
 
-CONNECTIONS = (1, 32, 256)
-Figures = dict[str, dict[str, list[float]]]
-"""By what was measured and by side: one value a round, or several."""
+_LOADED = (1, 32, 256)
+_DELAYED = (1, 32, 256, 1000)
+# On one connection so many answers come under the toxic that their p99 is not simply the worst.
+_LONGEST_S = 6
+_SWITCHES = 5
+# Cores that others may take before a round is called noisy.
+_NOISE = 0.2
+
+
+@dataclass(slots=True)
+class _Bench:
+    wrk: str
+    upstream: Upstream
+    sides: Sequence[Side]
+    seconds: int
+    figures: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+
+    def load(self) -> None:
+        for connections in _LOADED:
+            for side in self.sides:
+                found = load(self.wrk, side, self.upstream, connections=connections, seconds=self.seconds)
+                self._note(f"requests/s at {connections}", side, found.requests_per_s)
+                self._note(f"p50 ms at {connections}", side, found.p50_ms)
+                self._note(f"p99 ms at {connections}", side, found.p99_ms)
+                if side.pid is not None:
+                    self._note(f"CPU µs/request at {connections}", side, found.cpu_us)
+                self._note(f"total CPU µs/request at {connections}", side, found.total_cpu_us)
+
+    def bulk(self) -> None:
+        for side in self.sides:
+            self._note("bulk MB/s", side, bulk(self.wrk, side, self.upstream, seconds=self.seconds))
+
+    def precision(self) -> None:
+        for connections in _DELAYED:
+            seconds = self.seconds if connections > 1 else min(3 * self.seconds, _LONGEST_S)
+            for side in self.sides:
+                if side.pid is not None and side.client is None:
+                    continue
+                found = precision(side, connections=connections, seconds=seconds)
+                self._note(f"late p50 ms at {connections}", side, found.p50_ms)
+                self._note(f"late p99 ms at {connections}", side, found.p99_ms)
+                self._note(f"least late ms at {connections}", side, found.earliest_ms)
+                if side.pid is not None:
+                    self._note(f"late CPU µs/request at {connections}", side, found.cpu_us)
+
+    def switching(self) -> None:
+        turns = [
+            (side, switching(side, connections=_LOADED[-1])) for _ in range(_SWITCHES) for side in self._with_toxics()
+        ]
+        for side in self._with_toxics():
+            felt, healed = zip(*(found for turn, found in turns if turn is side), strict=True)
+            self._note("inject to effective ms", side, median(felt))
+            self._note("heal to effective ms", side, median(healed))
+
+    def _with_toxics(self) -> list[Side]:
+        return [side for side in self.sides if side.client is not None]
+
+    def _note(self, what: str, side: Side, value: float) -> None:
+        self.figures[what][side.name].append(value)
+
+
+_PARTS: dict[str, Callable[[_Bench], None]] = {
+    "load": _Bench.load,
+    "bulk": _Bench.bulk,
+    "precision": _Bench.precision,
+    "switching": _Bench.switching,
+}
 
 
 def main() -> int:
     """The exit code: 0, or 2 where something needed is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.proxy", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each side has its turn (default: 3)")
-    parser.add_argument("--seconds", type=int, default=3, help="length of each measurement (default: 3)")
+    parser.add_argument("--rounds", type=int, default=4, help="how often each side has its turn (default: 4)")
+    parser.add_argument("--seconds", type=int, default=2, help="length of each measurement (default: 2)")
     parser.add_argument("--quick", action="store_true", help="one round of one second each")
-    parser.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="Brownout's event loop")
+    parser.add_argument("--only", choices=_PARTS, help="measure just that")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single value there")
     options = parser.parse_args()
     rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
@@ -38,63 +109,49 @@ def main() -> int:
         hint = ", ".join(f"{name.upper()}_BINARY" for name in missing)
         print(f"skipped: no {' and no '.join(missing)}; `apt install nginx-light wrk`, or set {hint}", file=sys.stderr)
         return 2
-    figures: Figures = defaultdict(lambda: defaultdict(list))
+    _raise_file_limit()
+    parts = [_PARTS[options.only]] if options.only else list(_PARTS.values())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(nginx(str(programs["nginx"]), folder))
-        sides = [Side("direct", upstream)]
-        sides += [stack.enter_context(brownout(upstream, loop=options.loop, http=http)) for http in (False, True)]
-        try:
-            sides.append(stack.enter_context(toxiproxy(binaries().server, upstream)))
-        except Unavailable as exc:
-            print(f"Toxiproxy's side is left out: {exc}", file=sys.stderr)
-        for number in range(rounds):
-            print(f"round {number + 1} of {rounds}", file=sys.stderr)
-            _round(str(programs["wrk"]), sides, figures, seconds=seconds)
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {rounds} rounds")
-    _print(figures, [side.name for side in sides])
+        sides: list[Side] = []
+        for side in SIDES:
+            try:
+                sides.append(stack.enter_context(side(upstream.port, folder)))
+            except Unavailable as exc:
+                print(f"{side.__name__} is left out: {exc}", file=sys.stderr)
+        bench = _Bench(str(programs["wrk"]), upstream, sides, seconds)
+        print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {rounds} rounds")
+        noise = [_round(bench, parts, number) for number in range(1, rounds + 1)]
+    names = [side.name for side in sides]
+    print(f"\n{table(bench.figures, names)}\n\n{comparison(bench.figures, names)}")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        whole = {"cores taken by others": noise, "figures": bench.figures}
+        options.json.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def _round(wrk: str, sides: Sequence[Side], figures: Figures, *, seconds: int) -> None:
-    for connections in CONNECTIONS:
-        for side in sides:
-            found = load(wrk, side, connections=connections, seconds=seconds)
-            figures[f"requests/s at {connections}"][side.name].append(found.requests_per_s)
-            figures[f"p99 ms at {connections}"][side.name].append(found.p99_ms)
-            if side.client is not None:
-                figures[f"CPU µs/request at {connections}"][side.name].append(found.cpu_us)
-    for side in sides:
-        figures["bulk MB/s"][side.name].append(bulk(wrk, side, seconds=seconds))
-    proxies = [side for side in sides if side.client is not None]
-    for connections in CONNECTIONS:
-        for side in proxies:
-            p50, p99 = lateness(wrk, side, connections=connections, seconds=seconds)
-            figures[f"late of {LATENCY_MS} ms, p50 ms at {connections}"][side.name].append(p50)
-            figures[f"late of {LATENCY_MS} ms, p99 ms at {connections}"][side.name].append(p99)
-    for side in proxies:
-        for _ in range(5):
-            felt, healed = switching(side, connections=CONNECTIONS[-1])
-            figures["inject to effective ms"][side.name].append(felt)
-            figures["heal to effective ms"][side.name].append(healed)
+def _round(bench: _Bench, parts: Sequence[Callable[[_Bench], None]], number: int) -> float:
+    """How many cores were taken by processes that have no part in it, on average."""
+
+    def ours() -> float:
+        served = bench.upstream.cpu_s() + sum(side.cpu_s() for side in bench.sides)
+        return served + time.process_time() + cpu.of_children()
+
+    began, all_before, ours_before = time.monotonic(), cpu.of_machine(), ours()
+    for part in parts:
+        part(bench)
+    elapsed = time.monotonic() - began
+    others = max(0.0, cpu.of_machine() - all_before - (ours() - ours_before)) / elapsed
+    said = f"round {number}: {elapsed:.0f} s, load average {os.getloadavg()[0]:.1f}, others took {others:.2f} cores"
+    print(f"{said}{' (noisy)' if others > _NOISE else ''}", flush=True)
+    return others
 
 
-def _print(figures: Mapping[str, Mapping[str, Sequence[float]]], sides: Sequence[str]) -> None:
-    print("".join(f"{cell:>26}" for cell in ("", *sides, "brownout/toxiproxy")))
-    for what, by_side in figures.items():
-        cells = [_cell(by_side.get(side, ())) for side in sides]
-        ours, theirs = (by_side.get(side, ()) for side in ("brownout", "toxiproxy"))
-        ratio = f"{median(ours) / median(theirs):.2f}" if ours and theirs and median(theirs) > 0 else ""
-        print("".join(f"{cell:>26}" for cell in (what, *cells, ratio)))
-
-
-def _cell(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
-    digits = 0 if median(values) >= 1000 else 2
-    return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

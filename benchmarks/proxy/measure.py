@@ -8,15 +8,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from benchmarks.proxy import cpu
 from benchmarks.proxy.sides import LINK, Side
-from benchmarks.proxy.upstream import LARGE_PATH, SMALL_PATH
+from benchmarks.proxy.upstream import LARGE_PATH, REQUEST, SMALL_PATH, Upstream
 
-LATENCY_MS = 50
-"""Of the toxic whose precision is measured."""
 _FELT_MS = 20
 _UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3}
 _UNITS_BYTES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30}
-_REQUEST = f"GET {SMALL_PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 _PATIENCE_S = 10.0
 
 
@@ -30,50 +28,42 @@ class Load:
     bytes_per_s: float
     cpu_us: float
     """CPU time of the proxy per request, in microseconds."""
+    total_cpu_us: float
+    """The same, with what nginx and wrk took for it."""
 
 
-def load(wrk: str, side: Side, *, connections: int, seconds: int, path: str = SMALL_PATH) -> Load:
+def load(wrk: str, side: Side, upstream: Upstream, *, connections: int, seconds: int, path: str = SMALL_PATH) -> Load:
     """As many requests as the connections carry, each after the answer to the one before.
 
     Raises:
         RuntimeError: wrk failed, or counted errors.
     """
-    before = side.cpu_s()
+    before, others_before = side.cpu_s(), upstream.cpu_s() + cpu.of_children()
     done = subprocess.run(
         [wrk, "--latency", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{side.port}{path}"],
         capture_output=True,
         text=True,
         check=False,
     )
-    cpu = side.cpu_s() - before
+    used, others_used = side.cpu_s() - before, upstream.cpu_s() + cpu.of_children() - others_before
     said = done.stdout
     if done.returncode or "Socket errors" in said or "Non-2xx" in said:
         msg = f"wrk through {side.name}: {said or done.stderr}"
         raise RuntimeError(msg)
-    requests = float(_found(r"(\d+) requests in", said))
+    requests = max(1.0, float(_found(r"(\d+) requests in", said)))
     return Load(
         requests_per_s=float(_found(r"Requests/sec:\s+([\d.]+)", said)),
         p50_ms=_ms(_found(r"^\s+50%\s+(\S+)", said)),
         p99_ms=_ms(_found(r"^\s+99%\s+(\S+)", said)),
         bytes_per_s=_bytes(_found(r"Transfer/sec:\s+(\S+)", said)),
-        cpu_us=cpu / requests * 1e6 if requests else 0.0,
+        cpu_us=used / requests * 1e6,
+        total_cpu_us=(used + others_used) / requests * 1e6,
     )
 
 
-def bulk(wrk: str, side: Side, *, seconds: int) -> float:
+def bulk(wrk: str, side: Side, upstream: Upstream, *, seconds: int) -> float:
     """MB (10^6 bytes) a second of large answers on one connection."""
-    return load(wrk, side, connections=1, seconds=seconds, path=LARGE_PATH).bytes_per_s / 1e6
-
-
-def lateness(wrk: str, side: Side, *, connections: int, seconds: int) -> tuple[float, float]:
-    """By how many milliseconds the median and the 99th percentile of answers come later than the toxic says."""
-    assert side.client is not None  # noqa: S101 - it is for proxies
-    toxic = side.client.add_toxic(LINK, type="latency", attributes={"latency": LATENCY_MS})
-    try:
-        found = load(wrk, side, connections=connections, seconds=seconds)
-    finally:
-        side.client.remove_toxic(LINK, toxic)
-    return found.p50_ms - LATENCY_MS, found.p99_ms - LATENCY_MS
+    return load(wrk, side, upstream, connections=1, seconds=seconds, path=LARGE_PATH).bytes_per_s / 1e6
 
 
 def switching(side: Side, *, connections: int) -> tuple[float, float]:
@@ -81,7 +71,7 @@ def switching(side: Side, *, connections: int) -> tuple[float, float]:
 
     Felt is what the first request shows that is sent after it took effect; healed is the first fast answer.
     """
-    assert side.client is not None  # noqa: S101 - it is for proxies
+    assert side.client is not None  # noqa: S101 - it is for sides that know toxics
     with ExitStack() as stack:
         for _ in range(connections - 1):
             _ask(stack.enter_context(socket.create_connection(("127.0.0.1", side.port), _PATIENCE_S)))
@@ -123,7 +113,7 @@ class _Pinger(threading.Thread):
 
 
 def _ask(connection: socket.socket) -> None:
-    connection.sendall(_REQUEST)
+    connection.sendall(REQUEST)
     connection.recv(65536)
 
 

@@ -7,11 +7,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.proxy import cpu
 
 SMALL_PATH = "/small"
 LARGE_PATH = "/large"
-LARGE_BYTES = 64 * 2**20
+_LARGE_BYTES = 64 * 2**20
+REQUEST = f"GET {SMALL_PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 _PATIENCE_S = 10.0
 
 _CONFIG = """
@@ -40,6 +44,19 @@ http {{
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The server, once it listens."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """CPU seconds that its worker has used so far; the master only waits."""
+        workers = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="utf-8").split()
+        return sum(cpu.of_process(int(worker)) for worker in workers)
+
+
 def find(name: str) -> str | None:
     """The program, from its own environment variable or the PATH; None where there is none."""
     return os.environ.get(f"{name.upper()}_BINARY") or shutil.which(name) or shutil.which(name, path="/usr/sbin")
@@ -66,10 +83,10 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def nginx(binary: str, folder: Path) -> Iterator[int]:
-    """A running nginx; its port."""
+def nginx(binary: str, folder: Path) -> Iterator[Upstream]:
+    """A running nginx."""
     with (folder / "large").open("wb") as large:
-        large.truncate(LARGE_BYTES)
+        large.truncate(_LARGE_BYTES)
     folder.chmod(0o755)  # its worker runs as another user
     port = free_port()
     config = folder / "nginx.conf"
@@ -77,7 +94,7 @@ def nginx(binary: str, folder: Path) -> Iterator[int]:
     process = subprocess.Popen([binary, "-c", str(config), "-e", str(folder / "error.log"), "-p", str(folder)])
     try:
         wait_for(port, process)
-        yield port
+        yield Upstream(port, process.pid)
     finally:
         process.terminate()
         process.wait(_PATIENCE_S)

@@ -61,15 +61,16 @@ async def _serve(token: str, control: Address, *, die_with_stdin: bool, seed: in
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    collection = ProxyCollection(scheduler=LoopScheduler(loop), rng=Random(seed))  # noqa: S311 - chance, not secrets
-    server = ControlServer(Api(collection), token=token)
-    url = await server.start(control.host, control.port)
-    if die_with_stdin:
-        threading.Thread(target=_wait_for_eof, args=(loop, stop.set), daemon=True).start()
-    print(json.dumps({"control": url}), flush=True)
-    await stop.wait()
-    await server.close()
-    await collection.close()
+    with contextlib.closing(LoopScheduler(loop)) as scheduler:
+        collection = ProxyCollection(scheduler=scheduler, rng=Random(seed))  # noqa: S311 - chance, not secrets
+        server = ControlServer(Api(collection), token=token)
+        url = await server.start(control.host, control.port)
+        if die_with_stdin:
+            threading.Thread(target=_wait_for_eof, args=(loop, stop.set), daemon=True).start()
+        print(json.dumps({"control": url}), flush=True)
+        await stop.wait()
+        await server.close()
+        await collection.close()
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

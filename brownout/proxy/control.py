@@ -52,8 +52,9 @@ class ControlServer:
         if task is not None:
             self._clients.add(task)
             task.add_done_callback(self._clients.discard)
-        # A client that went away, or was too slow, needs no answer.
-        with contextlib.suppress(OSError, TimeoutError), contextlib.closing(writer):
+        # A client that went away, was too slow, or is dropped by `close`, needs no answer. Being dropped ends the task
+        # well: asyncio's own callback fails on one that is cancelled (Python 3.11).
+        with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError), contextlib.closing(writer):
             await self._converse(_Http(reader, writer))
 
     async def _converse(self, http: "_Http") -> None:

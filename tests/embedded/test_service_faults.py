@@ -423,8 +423,10 @@ def test_a_skewed_clock_is_the_services_alone_and_ends_with_the_fault(tmp_path: 
         await victims.until(lambda state: state.restarts == 2 and state.ready, "victim")
         talk = await victims.talk("victim")
         assert (await talk("clock"))[0] - time.time() == pytest.approx(seconds, abs=2.0)
-        proof = await victims.prove("victim", breakage)
-        assert proof.works, proof.summary
+        async with asyncio.timeout(5):
+            # It counts what two looks in a row have seen, a tenth of a second apart.
+            while not (proof := await victims.prove("victim", breakage)).works:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.05)
         # It was asked to end, not killed.
         assert proof.figures["exit_code"] == 0
         await victims.heal()

@@ -122,6 +122,18 @@ def test_sigterm_ends_it_with_connections_open(servers: Servers) -> None:
             dial(int(urlsplit(control.url).port or 0))
 
 
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_sigterm_ends_it_without_a_word_while_a_client_of_its_api_is_connected(loop: str) -> None:
+    process = start_brownout("--loop", loop)
+    address = urlsplit(control_url(process))
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE_S) as client:
+        client.sendall(f"GET /version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE_S)
+    assert (said, process.returncode) == (b"", 0)
+
+
 def test_it_dies_with_its_parent() -> None:
     parent = subprocess.Popen(
         [
