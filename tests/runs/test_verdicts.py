@@ -68,6 +68,7 @@ def test_without_the_fallback_ladder_it_fails_and_names_the_probes(chaos: Chaos)
     assert result.of("steady-state after", "availability")["outcome"] == "passed"
 
 
+@pytest.mark.long
 def test_without_the_breaker_its_probe_fails_and_the_rest_is_judged_still(chaos: Chaos) -> None:
     result = chaos.run("vector_db_partition.yaml", "--set", "breaker=off")
 
@@ -77,6 +78,7 @@ def test_without_the_breaker_its_probe_fails_and_the_rest_is_judged_still(chaos:
     assert result.of("during", "availability")["outcome"] == "passed"
 
 
+@pytest.mark.long
 def test_without_disclosure_it_fails(chaos: Chaos) -> None:
     result = chaos.run("vector_db_partition.yaml", "--set", "disclosure=off")
 
@@ -84,6 +86,7 @@ def test_without_disclosure_it_fails(chaos: Chaos) -> None:
     assert {("during", "degradation"), ("during", "disclosed")} & result.failed()
 
 
+@pytest.mark.long
 def test_without_the_fault_nothing_passes_that_is_said_of_it(chaos: Chaos, edited: Callable[[str, str], Path]) -> None:
     result = chaos.run(edited(METHOD, "method: []\n"))
 
@@ -128,6 +131,7 @@ def test_a_collapse_aborts_within_two_seconds_and_heals(chaos: Chaos) -> None:
     assert aborted <= off <= aborted + 1.0
 
 
+@pytest.mark.long
 def test_a_compiled_experiment_runs_under_the_plain_chaos_toolkit(
     chaos: Chaos, edited: Callable[[str, str], Path]
 ) -> None:
