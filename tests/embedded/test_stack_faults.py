@@ -39,7 +39,7 @@ from brownout.system import ServiceName
 from brownout.target import ServiceState
 from tests.embedded.helpers import Up
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.long]
 
 QUESTION = "What do the documents say about opening hours?"
 

@@ -132,8 +132,9 @@ def test_a_message_that_comes_in_one_piece_is_told_at_once_and_nothing_else_is(
     asked: tuple[bytes, bytes, bytes], answer: tuple[bytes, bytes]
 ) -> None:
     for framer, message in ((Requests(), asked[1]), (Responses(), answer[0])):
-        chunks = b"chunked" in message and b"\r\n0\r\n" in message
-        counted = not chunks and message.count(b"HTTP/1.1") == 1
+        # By the head: a body may hold anything.
+        head, _, body = message.partition(b"\r\n\r\n")
+        counted = not (b"chunked" in head and body) and not head.startswith((b"HTTP/1.1 100", b"HTTP/1.1 103"))
         assert framer.is_whole(message) == counted
         assert not framer.is_whole(message[:-1])
         assert not framer.is_whole(message + b"x")

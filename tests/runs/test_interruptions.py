@@ -34,7 +34,14 @@ def assert_nothing_listens(ports: set[int]) -> None:
             assert probe.connect_ex(("127.0.0.1", port)) != 0, f"port {port} still answers"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_an_interrupted_run_heals_judges_and_leaves_nothing(chaos: Chaos, number: signal.Signals) -> None:
     started = mid_fault(chaos)
     ports = started.listening()
