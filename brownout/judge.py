@@ -87,9 +87,10 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
 def _in_flight(first_on: float) -> float:
     """Seconds before the first fault that no block is judged on.
 
-    A question that was under way as the fault came on met it; it says nothing of the steady state.
+    A question that was under way as the fault came on met it; it says nothing of the steady state. Not scaled: answers
+    take as long in a short run as in a long one.
     """
-    return min(1.0, first_on / 10)
+    return min(1.0, first_on * 0.4)
 
 
 def judge(
