@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.runs.commandline import Chaos
+from tests.runs.commandline import FULL_LENGTH, Chaos
 
 pytestmark = [pytest.mark.run, pytest.mark.long]
 
@@ -12,7 +12,7 @@ DEFENCELESS = ("--set", "failover=off", "--set", "replica-health=off", "--set", 
 
 @pytest.mark.parametrize("name", ["inference_pod_kill", "gpu_oom"])
 def test_a_shipped_experiment_passes(chaos: Chaos, name: str) -> None:
-    result = chaos.run(f"{name}.yaml")
+    result = chaos.run(f"{name}.yaml", scale=FULL_LENGTH)
 
     assert (result.code, result.verdict["outcome"]) == (0, "passed"), result.verdict
     assert {one["outcome"] for one in result.verdict["checks"]} == {"passed"}

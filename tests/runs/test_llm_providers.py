@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from tests.runs.commandline import Chaos, Result
+from tests.runs.commandline import FULL_LENGTH, Chaos, Result
 
 pytestmark = [pytest.mark.run, pytest.mark.long]
 
@@ -55,7 +55,7 @@ def test_without_the_breaker_everyone_waits_for_a_provider_that_hangs(chaos: Cha
 
 
 def test_a_rate_limit_opens_no_breaker_and_the_provider_is_left_alone(chaos: Chaos) -> None:
-    result = chaos.run("provider_rate_limit.yaml")
+    result = chaos.run("provider_rate_limit.yaml", scale=FULL_LENGTH)
     passed(result)
     assert failed_requests(result) <= 20
 
