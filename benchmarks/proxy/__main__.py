@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,10 @@ _LONGEST_S = 6
 _SWITCHES = 5
 # Cores that others may take before a round is called noisy.
 _NOISE = 0.2
+# Who has had its turn may still be busy with the end of its connections: the next one waits until all are idle, for so
+# long at most. A look takes several of the kernel's ticks.
+_IDLE_S = 0.1
+_SETTLING_S = 3.0
 
 
 @dataclass(slots=True)
@@ -40,10 +44,26 @@ class _Bench:
     sides: Sequence[Side]
     seconds: int
     figures: dict[str, dict[str, list[float]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    round: int = 0
+
+    def served_s(self) -> float:
+        """CPU seconds that the upstream and all proxies have used so far."""
+        return self.upstream.cpu_s() + sum(side.cpu_s() for side in self.sides)
+
+    def turns(self) -> Iterator[Side]:
+        """The sides, in another order each round: each on a machine on which the one before has come to rest."""
+        first = self.round % len(self.sides)
+        for side in (*self.sides[first:], *self.sides[:first]):
+            deadline = time.monotonic() + _SETTLING_S
+            before = -1.0
+            while (now := self.served_s()) > before and time.monotonic() < deadline:
+                before = now
+                time.sleep(_IDLE_S)
+            yield side
 
     def load(self) -> None:
         for connections in _LOADED:
-            for side in self.sides:
+            for side in self.turns():
                 found = load(self.wrk, side, self.upstream, connections=connections, seconds=self.seconds)
                 self._note(f"requests/s at {connections}", side, found.requests_per_s)
                 self._note(f"p50 ms at {connections}", side, found.p50_ms)
@@ -53,13 +73,13 @@ class _Bench:
                 self._note(f"total CPU µs/request at {connections}", side, found.total_cpu_us)
 
     def bulk(self) -> None:
-        for side in self.sides:
+        for side in self.turns():
             self._note("bulk MB/s", side, bulk(self.wrk, side, self.upstream, seconds=self.seconds))
 
     def precision(self) -> None:
         for connections in _DELAYED:
             seconds = self.seconds if connections > 1 else min(3 * self.seconds, _LONGEST_S)
-            for side in self.sides:
+            for side in self.turns():
                 if side.pid is not None and side.client is None:
                     continue
                 found = precision(side, connections=connections, seconds=seconds)
@@ -134,9 +154,10 @@ def main() -> int:
 def _round(bench: _Bench, parts: Sequence[Callable[[_Bench], None]], number: int) -> float:
     """How many cores were taken by processes that have no part in it, on average."""
 
+    bench.round = number
+
     def ours() -> float:
-        served = bench.upstream.cpu_s() + sum(side.cpu_s() for side in bench.sides)
-        return served + time.process_time() + cpu.of_children()
+        return bench.served_s() + time.process_time() + cpu.of_children()
 
     began, all_before, ours_before = time.monotonic(), cpu.of_machine(), ours()
     for part in parts:

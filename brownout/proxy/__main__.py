@@ -7,6 +7,7 @@ printed on standard output: `{"control": "http://127.0.0.1:PORT"}`. Everything e
 import argparse
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import json
 import logging
@@ -67,6 +68,9 @@ async def _serve(token: str, control: Address, *, die_with_stdin: bool, seed: in
         url = await server.start(control.host, control.port)
         if die_with_stdin:
             threading.Thread(target=_wait_for_eof, args=(loop, stop.set), daemon=True).start()
+        # What is there by now stays: no collection of garbage shall look through it while answers wait.
+        gc.collect()
+        gc.freeze()
         print(json.dumps({"control": url}), flush=True)
         await stop.wait()
         await server.close()
