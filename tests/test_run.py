@@ -1,6 +1,8 @@
 """A run of three seconds against a tiny target: what fails on our own side takes the green away."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -157,18 +159,13 @@ def test_a_file_that_cannot_be_written_takes_the_green_away(tmp_path: Path, monk
     target = Tiny()
 
     def lose_the_file() -> None:
-        # Another program locks the file for good: as lasting as a full disk, and easier to arrange.
-        import sqlite3
+        # Another program spoils it for good: as lasting as a full disk, and easier to arrange.
+        with contextlib.closing(sqlite3.connect(folder / "evidence.sqlite", timeout=5)) as file:
+            for (table,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                file.execute(f"DROP TABLE {table}")
 
-        lock = sqlite3.connect(folder / "evidence.sqlite", timeout=5)
-        lock.execute("BEGIN EXCLUSIVE")
-        locks.append(lock)
-
-    locks: list[Any] = []
     target.on_inject = lose_the_file
     judgement, _ = play(target, folder, monkeypatch)
-    for lock in locks:
-        lock.close()
 
     assert judgement.outcome == "inconclusive"
     assert any("the evidence is not complete" in reason for reason in judgement.reasons)
