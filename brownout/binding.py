@@ -125,3 +125,8 @@ class Binder:
 def written(node: Node) -> str:
     """A value as it stands in the file, on one line."""
     return " ".join(node.text.split()) if isinstance(node, ScalarNode) else str(node)
+
+
+def listed(arguments: Mapping[str, str], between: str) -> str:
+    """Arguments as they stand in the file, for a title: `from gateway, to cache`."""
+    return ", ".join(f"{key}{between}{value}" for key, value in arguments.items())

@@ -14,6 +14,8 @@ DEFAULT_RECOVERY = Duration(30.0)
 """How long a run goes on after the last fault where the file states no `duration`."""
 DEFAULT_ABORT_WINDOW = Duration(5.0)
 """Length of the rolling window of an abort condition that states no `over`."""
+SHORTEST_LOOK = Duration(1.0)
+"""Less than this before the first fault, after the last one, or in a rolling window, and there is nothing to see."""
 
 
 @dataclass(frozen=True, slots=True)

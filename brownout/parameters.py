@@ -8,9 +8,9 @@ import inspect
 import math
 import re
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from brownout.system import ServiceFamily, ServiceName
 from brownout.units import (
@@ -68,15 +68,17 @@ def check_declaration(function: Callable[..., object], *, first: str) -> None:
     if inner is function and code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR | inspect.CO_COROUTINE):
         msg = f"{name} yields or awaits by itself; a fault needs @asynccontextmanager below @fault, a probe is pure"
         raise TypeError(msg)
+    annotations = inner.__annotations__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if code.co_argcount != 1 or names[0] != first or code.co_flags & _VARIADIC:
+    shared = _shared(annotations.get(code.co_varnames[len(names)])) if code.co_flags & inspect.CO_VARKEYWORDS else None
+    if code.co_argcount != 1 or names[0] != first or (code.co_flags & _VARIADIC and shared is None):
         msg = f"{name} must take {first!r} first and nothing but keyword-only parameters after it: ({first}, *, ...)"
         raise TypeError(msg)
-    annotations = inner.__annotations__
     for parameter in names[1:]:
         if parameter not in annotations:
             msg = f"{name}: parameter {parameter!r} needs an annotation, which is how an experiment's value is read"
             raise TypeError(msg)
+    for parameter in (*names[1:], *getattr(shared, "__annotations__", ())):
         if first == "window" and parameter in RESERVED:
             msg = f"{name}: {parameter!r} is the core's own word in a check; call the parameter something else"
             raise TypeError(msg)
@@ -86,28 +88,54 @@ def check_declaration(function: Callable[..., object], *, first: str) -> None:
 def parameters_of(declared: Callable[..., object]) -> tuple[Parameter, ...]:
     """The parameters of a fault or probe (the keyword-only ones) or of a dataclass (every field), in their order.
 
+    Those that several faults or probes share are the keys of a `TypedDict`: `**selected: Unpack[Selected]`.
+
     Raises:
         TypeError: an annotation cannot be resolved, or is of a type that no experiment can write.
     """
     inner = inspect.unwrap(declared)
-    try:
-        hints = get_type_hints(inner)
-    except NameError as error:
-        msg = f"{inner.__qualname__}: its annotations cannot be resolved: {error}"
-        raise TypeError(msg) from error
+    owner, hints = inner.__qualname__, _hints(inner)
     docs = _documented(inspect.getdoc(inner) or "")
-    found = []
+    found: list[Parameter] = []
     for name, parameter in inspect.signature(inner).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY and not isinstance(inner, type):
-            continue
-        kind = _without_none(hints[name])
-        if kind not in _PARSERS and get_origin(kind) is not Literal:
-            msg = f"{inner.__qualname__}: no experiment can write a {kind} (parameter {name!r})"
-            raise TypeError(msg)
-        required = parameter.default is parameter.empty
-        default = None if required else parameter.default
-        found.append(Parameter(key_of(name), name, kind, required=required, default=default, doc=docs.get(name, "")))
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found += _parameters_of_shared(_shared(hints[name]), owner=owner)
+        elif parameter.kind is parameter.KEYWORD_ONLY or isinstance(inner, type):
+            required = parameter.default is parameter.empty
+            default = None if required else parameter.default
+            kind = _writable(hints[name], owner=owner, name=name)
+            doc = docs.get(name, "")
+            found.append(Parameter(key_of(name), name, kind, required=required, default=default, doc=doc))
     return tuple(found)
+
+
+def _parameters_of_shared(shared: Any, *, owner: str) -> Iterable[Parameter]:
+    docs = _documented(inspect.getdoc(shared) or "")
+    for name, annotation in _hints(shared).items():
+        kind, required = _writable(annotation, owner=owner, name=name), name in shared.__required_keys__
+        yield Parameter(key_of(name), name, kind, required=required, doc=docs.get(name, ""))
+
+
+def _shared(annotation: object) -> Any:
+    """The `TypedDict` of an annotation `Unpack[...]`; None where it is another."""
+    arguments = get_args(annotation) if get_origin(annotation) is Unpack else ()
+    return arguments[0] if arguments and is_typeddict(arguments[0]) else None
+
+
+def _hints(declared: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(declared)
+    except NameError as error:
+        msg = f"{declared.__qualname__}: its annotations cannot be resolved: {error}"
+        raise TypeError(msg) from error
+
+
+def _writable(annotation: Any, *, owner: str, name: str) -> Any:
+    kind = _without_none(annotation)
+    if kind not in _PARSERS and get_origin(kind) is not Literal:
+        msg = f"{owner}: no experiment can write a {kind} (parameter {name!r})"
+        raise TypeError(msg)
+    return kind
 
 
 def key_of(name: str) -> str:

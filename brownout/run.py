@@ -28,15 +28,7 @@ from brownout.ledger import Ledger, RunRow
 from brownout.load import Asker, CitedSentences, offer
 from brownout.method import Method
 from brownout.plan import RunPlan
-from brownout.recorders import (
-    Presence,
-    follow_breakers,
-    follow_gpus,
-    follow_links,
-    follow_metrics,
-    follow_services,
-    follow_usage,
-)
+from brownout.recorders import recorders_of
 from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
@@ -126,19 +118,8 @@ class Run:
         grade = CitedSentences(documents) if documents else None
         self._asker = asker = Asker(door.url, load, record=self.recording, clock=self.clock, grade=grade)
         self._stack.push_async_exit(asker)
-        presence, samples = Presence(), self.recording.add_sample
-        for source in target.sources():
-            away = functools.partial(presence.away, source.name)
-            if source.kind == "breaker-events":
-                add = self.recording.add_transition
-                self._own(follow_breakers(source, client=client, clock=self.clock, add=add, away=away))
-            else:
-                self._own(follow_metrics(source, client=client, clock=self.clock, add=samples, away=away))
-        self._own(follow_links(target, clock=self.clock, add=samples))
-        tell = self.recording.add_event
-        self._own(follow_services(target, clock=self.clock, add=samples, tell=tell, presence=presence))
-        self._own(follow_usage(target, clock=self.clock, add=samples))
-        self._own(follow_gpus(clock=self.clock, add=samples))
+        for recorder in recorders_of(target, self.recording, client=client, clock=self.clock):
+            self._own(recorder)
         probes = registry.probes().get
         if self.experiment.abort and self.plan.heed_aborts:
             self._own(

@@ -1,11 +1,36 @@
 """What the faults of a provider have in common: they say how it fails and on which requests."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from brownout.breakage import ProviderFailure
 from brownout.dialect import Options, Selection, dialects_offering
+from brownout.units import Share
 
 _FIRST_SEED, _LAST_SEED = 1, 2**63 - 1
+
+
+class Selected(TypedDict, total=False):
+    """Which of the requests for the provider's API fail: all of them, where nothing is said.
+
+    Args:
+        first: only the first so many of the requests that are meant.
+        every: only every second, third, ... of them.
+        share: only that share of them, at random.
+        seed: with a seed, 1 or more, the same requests are taken, by their order, in every run.
+        path: only requests to that path; in this and the next three, `*` stands for anything.
+        header: only requests with that header, `name` or `name: value`.
+        model: only requests for that model.
+        tenant: only requests of that tenant, whom the caller names in the header `x-tenant-id`.
+    """
+
+    first: int | None
+    every: int | None
+    share: Share | None
+    seed: int | None
+    path: str | None
+    header: str | None
+    model: str | None
+    tenant: str | None
 
 
 def failing(failure: str, *, provider: str, **given: Any) -> ProviderFailure:

@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Literal, Unpack
 
 from brownout.fault import fault
 from brownout.system import ServiceName, System
-from brownout.units import Share
 
-from ._provider import failing
+from ._provider import Selected, failing
 
 
 @fault
@@ -38,14 +37,7 @@ async def provider_error(
     factor: int = 100,
     answering: str | None = None,
     provider: str = "openai",
-    first: int | None = None,
-    every: int | None = None,
-    share: Share | None = None,
-    seed: int | None = None,
-    path: str | None = None,
-    header: str | None = None,
-    model: str | None = None,
-    tenant: str | None = None,
+    **selected: Unpack[Selected],
 ) -> AsyncIterator[None]:
     """Let a provider answer with an error of one's own making, or with an answer that is not what was asked for.
 
@@ -64,28 +56,13 @@ async def provider_error(
         answering: the model that answers in `other_model`; if it is not said, a smaller one of the provider's.
         provider: whose way of failing; `openai`, `azure`, `anthropic`, `gemini`, `cohere`, `bedrock`, `vllm`, `ollama`,
             or one of its dialects, such as `openai_responses`. Requests that are not for its API pass.
-        first: only the first so many of the requests that are meant.
-        every: only every second, third, ... of them.
-        share: only that share of them, at random.
-        seed: with a seed, 1 or more, the same requests are taken, by their order, in every run.
-        path: only requests to that path; in this and the next three, `*` stands for anything.
-        header: only requests with that header, `name` or `name: value`.
-        model: only requests for that model.
-        tenant: only requests of that tenant, whom the caller names in the header `x-tenant-id`.
     """
     broken = failing(
         failure,
         factor=factor,
         answering=answering,
         provider=provider,
-        first=first,
-        every=every,
-        share=share,
-        seed=seed,
-        path=path,
-        header=header,
-        model=model,
-        tenant=tenant,
+        **selected,
     )
     async with system.link(from_, to).broken(broken):
         yield

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Literal, Unpack
 
 from brownout.dialect import SILENT
 from brownout.fault import fault
 from brownout.system import ServiceName, System
-from brownout.units import Duration, Share
+from brownout.units import Duration
 
-from ._provider import failing
+from ._provider import Selected, failing
 
 _FAILURES = {
     "timeout": SILENT,
@@ -30,14 +30,7 @@ async def provider_outage(
     manner: Literal["timeout", "server-error", "bad-gateway", "gateway-timeout", "overloaded"] = "timeout",
     timeout: Duration = Duration(30.0),
     provider: str = "openai",
-    first: int | None = None,
-    every: int | None = None,
-    share: Share | None = None,
-    seed: int | None = None,
-    path: str | None = None,
-    header: str | None = None,
-    model: str | None = None,
-    tenant: str | None = None,
+    **selected: Unpack[Selected],
 ) -> AsyncIterator[None]:
     """Let a provider be out of order: it does not answer at all, or with nothing but an error of its own.
 
@@ -53,27 +46,12 @@ async def provider_outage(
         timeout: how long a `timeout` takes, until the provider's side closes the connection.
         provider: whose way of failing; `openai`, `azure`, `anthropic`, `gemini`, `cohere`, `bedrock`, `vllm`, `ollama`,
             or one of its dialects, such as `openai_responses`. Requests that are not for its API pass.
-        first: only the first so many of the requests that are meant.
-        every: only every second, third, ... of them.
-        share: only that share of them, at random.
-        seed: with a seed, 1 or more, the same requests are taken, by their order, in every run.
-        path: only requests to that path; in this and the next three, `*` stands for anything.
-        header: only requests with that header, `name` or `name: value`.
-        model: only requests for that model.
-        tenant: only requests of that tenant, whom the caller names in the header `x-tenant-id`.
     """
     failure = failing(
         _FAILURES[manner],
         delay=timeout,
         provider=provider,
-        first=first,
-        every=every,
-        share=share,
-        seed=seed,
-        path=path,
-        header=header,
-        model=model,
-        tenant=tenant,
+        **selected,
     )
     async with system.link(from_, to).broken(failure):
         yield

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypedDict
 
 from brownout.evidence import Requests, derived
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive
@@ -17,6 +18,26 @@ NEVER = math.inf
 """The latency of what never came."""
 Limits = Mapping[float, Latency | None]
 """Seconds by percentile; None for those that are not asked for."""
+
+
+class LatencyLimits(TypedDict, total=False):
+    """What an experiment may ask of a latency.
+
+    Args:
+        p50: the median is at most this.
+        p90: the 90th percentile is at most this.
+        p95: the 95th percentile is at most this.
+        p99: the 99th percentile is at most this. State at least one.
+        percentile: any other, such as 99.9; goes with at-most.
+        at_most: that percentile is at most this.
+    """
+
+    p50: Latency | None
+    p90: Latency | None
+    p95: Latency | None
+    p99: Latency | None
+    percentile: float | None
+    at_most: Latency | None
 
 
 @derived
@@ -58,8 +79,16 @@ def least_for(percent: float) -> int:
     return max(MIN_SAMPLES, math.ceil(100 / (100 - Fraction(str(percent)))))
 
 
-def limits_of(percentile: float | None, at_most: Latency | None, **named: Latency | None) -> Limits:
-    """The limits that a probe's arguments state: `p95=...`, and one of any other percentile.
+def limits_of(
+    *,
+    p50: Latency | None = None,
+    p90: Latency | None = None,
+    p95: Latency | None = None,
+    p99: Latency | None = None,
+    percentile: float | None = None,
+    at_most: Latency | None = None,
+) -> Limits:
+    """The limits that a probe's arguments state.
 
     Raises:
         ValueError: none is stated, or one that nothing or anything can meet.
@@ -70,11 +99,11 @@ def limits_of(percentile: float | None, at_most: Latency | None, **named: Latenc
     if percentile is not None and not 0 < percentile < 100:
         msg = "percentile must lie between 0 and 100, such as 99.9"
         raise ValueError(msg)
-    limits: dict[float, Latency | None] = {float(name.removeprefix("p")): limit for name, limit in named.items()}
+    limits: dict[float, Latency | None] = {50.0: p50, 90.0: p90, 95.0: p95, 99.0: p99}
     if percentile is not None:
         limits[percentile] = at_most
     if all(limit is None for limit in limits.values()):
-        msg = f"state at least one of {', '.join(named)}, or percentile and at-most"
+        msg = "state at least one of p50, p90, p95, p99, or percentile and at-most"
         raise ValueError(msg)
     if any(limit is not None and limit <= 0 for limit in limits.values()):
         msg = "a latency's limit must be above 0"

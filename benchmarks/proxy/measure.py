@@ -5,8 +5,10 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from benchmarks.proxy import cpu
 from benchmarks.proxy.sides import LINK, Side
@@ -77,26 +79,35 @@ def switching(side: Side, *, connections: int) -> tuple[float, float]:
             _ask(stack.enter_context(socket.create_connection(("127.0.0.1", side.port), _PATIENCE_S)))
         pinger = _Pinger(stack.enter_context(socket.create_connection(("127.0.0.1", side.port), _PATIENCE_S)))
         pinger.start()
-        time.sleep(0.05)
+        pinger.first(lambda ping: not ping.slow)
         injected = time.perf_counter()
         toxic = side.client.add_toxic(LINK, type="latency", attributes={"latency": _FELT_MS})
-        time.sleep(0.1)
+        felt = pinger.first(lambda ping: ping.slow and ping.sent > injected - _FELT_MS / 1000)
         healed = time.perf_counter()
         side.client.remove_toxic(LINK, toxic)
-        time.sleep(0.05)
+        well = pinger.first(lambda ping: not ping.slow and ping.answered > healed)
         pinger.stop()
-    slow = [(sent, answered) for sent, answered in pinger.pings if answered - sent >= _FELT_MS / 1000]
-    felt = min(sent for sent, _ in slow if sent > injected - _FELT_MS / 1000)
-    well = min(at for sent, at in pinger.pings if at > healed and at - sent < _FELT_MS / 1000)
-    return max(0.0, felt - injected) * 1e3, (well - healed) * 1e3
+    return max(0.0, felt.sent - injected) * 1e3, (well.answered - healed) * 1e3
+
+
+class _Ping(NamedTuple):
+    """When it was asked and when it was answered, in seconds."""
+
+    sent: float
+    answered: float
+
+    @property
+    def slow(self) -> bool:
+        return self.answered - self.sent >= _FELT_MS / 1000
 
 
 class _Pinger(threading.Thread):
-    """Asks over and over, noting when it asked and when it was answered."""
+    """Asks over and over, and keeps every ping."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(daemon=True)
-        self.pings: list[tuple[float, float]] = []
+        self._pings: list[_Ping] = []
+        self._answered = threading.Condition()
         self._connection = connection
         self._over = threading.Event()
 
@@ -104,8 +115,20 @@ class _Pinger(threading.Thread):
         while not self._over.is_set():
             sent = time.perf_counter()
             _ask(self._connection)
-            self.pings.append((sent, time.perf_counter()))
+            with self._answered:
+                self._pings.append(_Ping(sent, time.perf_counter()))
+                self._answered.notify()
             time.sleep(0.0005)  # leaves the machine to the proxy
+
+    def first(self, wanted: Callable[[_Ping], bool]) -> _Ping:
+        """The earliest ping of that kind; waits for one. Raises RuntimeError where none comes."""
+        with self._answered:
+            self._answered.wait_for(lambda: any(map(wanted, self._pings)), _PATIENCE_S)
+            found = next(filter(wanted, self._pings), None)
+        if found is None:
+            msg = f"no such answer within {_PATIENCE_S:g} s"
+            raise RuntimeError(msg)
+        return found
 
     def stop(self) -> None:
         self._over.set()

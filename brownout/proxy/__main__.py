@@ -20,11 +20,11 @@ import time
 from collections.abc import Callable
 from random import Random
 
+from brownout.proxy.address import Address
 from brownout.proxy.api import Api
 from brownout.proxy.collection import ProxyCollection
 from brownout.proxy.control import ControlServer
 from brownout.proxy.errors import ApiError
-from brownout.proxy.proxy import Address
 from brownout.proxy.scheduler import LoopScheduler
 from brownout.proxy.toxic import load_toxics
 

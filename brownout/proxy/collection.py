@@ -8,10 +8,11 @@ from random import Random
 
 from brownout.dialect import installed_dialects
 from brownout.errors import EnvironmentProblem
+from brownout.proxy.address import Address
 from brownout.proxy.counters import Counters, LinkCounters
 from brownout.proxy.errors import ApiError, already_exists, not_found
 from brownout.proxy.leases import Lease, Leases
-from brownout.proxy.proxy import Address, Proxy
+from brownout.proxy.proxy import Proxy
 from brownout.proxy.scheduler import Scheduler, Timer
 from brownout.proxy.toxic import Toxic
 

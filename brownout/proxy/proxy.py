@@ -7,46 +7,17 @@ from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from random import Random
-from typing import Any, NamedTuple
 
+from brownout.proxy.address import Address, bind, bound_socket
+from brownout.proxy.connection import Connection, Endpoint
 from brownout.proxy.counters import Counters
 from brownout.proxy.errors import ApiError, already_exists, bad_request, not_found
 from brownout.proxy.http.endpoint import HttpEndpoint
-from brownout.proxy.link import Connection, Endpoint
 from brownout.proxy.schedule import Play
 from brownout.proxy.scheduler import Scheduler
 from brownout.proxy.toxic import TOXIC_TYPES, Stream, Toxic, with_attributes
 
 _BACKLOG = 4096
-
-
-class Address(NamedTuple):
-    """A TCP address; port 0 asks the system for a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Address":
-        """`host:port` or `[v6]:port`. A missing host is the loopback: nothing is opened to the world unasked.
-
-        Raises:
-            ApiError: 500 with Toxiproxy's text, where it has one.
-        """
-        host, colon, port = text.rpartition(":")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, f"address {text}: too many colons in address")
-        if not colon:
-            raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, f"address {text}: missing port in address")
-        if not (port.isascii() and port.isdigit() and int(port) < 2**16):
-            raise ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, f"address {text}: invalid port")
-        return cls(host or "127.0.0.1", int(port))
 
 
 class Proxy:
@@ -119,7 +90,7 @@ class Proxy:
             loop = asyncio.get_running_loop()
             try:
                 if self._reserved is None:
-                    self._reserved = await _bind(self.listen)
+                    self._reserved = await bind(self.listen)
                 self.listen = Address(self.listen.host, self._reserved.getsockname()[1])
                 self._server = await loop.create_server(
                     lambda: self._new_connection().client, sock=self._reserved, backlog=_BACKLOG
@@ -149,7 +120,7 @@ class Proxy:
         # Bound but not listening: clients are refused, and no other socket on this machine is given the port
         # meanwhile (an outgoing connection might be), so that the proxy can come back on it.
         with contextlib.suppress(OSError):
-            self._reserved = _bound_socket(family, where)
+            self._reserved = bound_socket(family, where)
         await self._drop_connections()
 
     async def release(self, lease: str) -> None:
@@ -286,24 +257,3 @@ class Proxy:
         await asyncio.gather(*dials, return_exceptions=True)
         for connection in list(self._connections):
             connection.abort()
-
-
-async def _bind(address: Address) -> socket.socket:
-    """A bound socket that does not listen. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # IPv4 first, as Toxiproxy does: for `localhost` that is what clients try or fall back to.
-    family, _, _, _, where = min(found, key=lambda info: info[0] != socket.AF_INET)
-    return _bound_socket(family, where)
-
-
-def _bound_socket(family: int, where: tuple[Any, ...]) -> socket.socket:
-    # The protocol must be said: asyncio sets TCP_NODELAY only on what calls itself TCP, accepted sockets included.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(where)
-    except OSError:
-        bound.close()
-        raise
-    return bound

@@ -1,5 +1,6 @@
 """What is written down while a run lasts, besides the requests: breakers, metrics, links, services, GPUs."""
 
+from brownout.recorders.all import recorders_of
 from brownout.recorders.breakers import follow_breakers
 from brownout.recorders.gpus import follow_gpus
 from brownout.recorders.links import follow_links, follow_usage
@@ -14,4 +15,5 @@ __all__ = [
     "follow_metrics",
     "follow_services",
     "follow_usage",
+    "recorders_of",
 ]

@@ -253,7 +253,7 @@ def test_every_kind_of_breakage_is_tried_here() -> None:
     assert {breakage.kind for breakage, _ in CASES} | {ProviderFailure.kind} == KINDS
 
 
-@pytest.mark.parametrize(("breakage", "felt"), CASES, ids=str)
+@pytest.mark.parametrize(("breakage", "felt"), CASES, ids=lambda one: one.__name__ if callable(one) else str(one))
 def test_it_is_felt_proved_and_healed(wire: Wire, breakage: Breakage, felt: Felt) -> None:
     async def play() -> None:
         old = await Client.dial(wire.port)

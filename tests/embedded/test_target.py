@@ -250,8 +250,6 @@ def test_going_down_leaves_no_process_no_port_and_no_file(tmp_path: Path) -> Non
 def test_a_fixed_port_that_is_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
     before = set(descendants(os.getpid()))
 
-    before = set(descendants(os.getpid()))
-
     async def play() -> None:
         with socket.create_server(("127.0.0.1", 0)) as busy:
             port = busy.getsockname()[1]

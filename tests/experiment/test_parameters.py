@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any, Literal, Required, TypedDict, Unpack
 
 import pytest
 
@@ -45,6 +45,48 @@ def test_an_annotation_that_cannot_be_resolved_or_written_is_refused() -> None:
     with pytest.raises(TypeError, match=r"annotations cannot be resolved.*Nowhere"):
         parameters_of(lost)
     with pytest.raises(TypeError, match=r"no experiment can write a dict\[str, int\] \(parameter 'a'\)"):
+        parameters_of(untold)
+
+
+class Shared(TypedDict, total=False):
+    """What two probes have in common.
+
+    Args:
+        at_most: the limit.
+    """
+
+    at_most: Required[Duration]
+    share: Share | None
+
+
+def test_parameters_that_are_shared_come_after_the_others_and_keep_their_words() -> None:
+    @probe
+    def sharing(window: Window, *, within: Duration = Duration(1.0), **shared: Unpack[Shared]) -> Verdict:
+        raise NotImplementedError
+
+    assert parameters_of(sharing) == (
+        Parameter("within", "within", Duration, required=False, default=1.0),
+        Parameter("at-most", "at_most", Duration, doc="the limit."),
+        Parameter("share", "share", Share, required=False),
+    )
+
+
+def test_a_shared_parameter_is_held_to_the_same_rules() -> None:
+    class Reserved(TypedDict, total=False):
+        over: Duration
+
+    class Untold(TypedDict, total=False):
+        a: dict[str, int]
+
+    def reserved(window: Window, **shared: Unpack[Reserved]) -> Verdict:
+        raise NotImplementedError
+
+    def untold(window: Window, **shared: Unpack[Untold]) -> Verdict:
+        raise NotImplementedError
+
+    with pytest.raises(TypeError, match="'over' is the core's own word"):
+        probe(reserved)
+    with pytest.raises(TypeError, match=r"untold: no experiment can write a dict\[str, int\] \(parameter 'a'\)"):
         parameters_of(untold)
 
 

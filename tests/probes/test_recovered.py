@@ -26,13 +26,16 @@ def holds(stretch: list[Request], levels: dict[str, Any]) -> bool:
     return available and p95 <= float(levels.get("ttft_p95", "inf"))
 
 
-def stretch_from(given: Window, start: Request) -> list[Request] | None:
-    """The requests of the stretch that begins with one; None where the window's end cuts it."""
-    index = given.requests.index(start)
-    rest = list(given.requests[index:])
-    within_two = [each for each in rest if each.intended < start.intended + 2.0]
-    stretch = rest[: max(len(within_two), 20)]
-    return stretch if len(stretch) >= 20 and start.intended + 2.0 <= given.end else None
+def stretches_of(given: Window) -> list[tuple[Request, list[Request]]]:
+    """The stretch that begins with each request; without those that the window's end cuts."""
+    rows = list(given.requests)
+    stretches = []
+    for index, start in enumerate(rows):
+        within_two = [each for each in rows[index:] if each.intended < start.intended + 2.0]
+        stretch = rows[index : index + max(len(within_two), 20)]
+        if len(stretch) >= 20 and start.intended + 2.0 <= given.end:
+            stretches.append((start, stretch))
+    return stretches
 
 
 @given(windows(most=120), LEVELS, WITHIN)
@@ -40,7 +43,7 @@ def test_recovery_is_told_by_the_last_stretch_that_breaks_a_level(
     given: Window, levels: dict[str, Any], within: Duration
 ) -> None:
     verdict = recovered(given, within=within, **levels)
-    stretches = [(each, stretch) for each in given.requests if (stretch := stretch_from(given, each))]
+    stretches = stretches_of(given)
     broken = [each for each, stretch in stretches if not holds(stretch, levels)]
     if not stretches:
         assert verdict.outcome == "inconclusive"

@@ -9,7 +9,7 @@ import pytest
 
 from brownout.proxy.async_client import AsyncToxiproxyClient
 from brownout.proxy.client import ControlError, ToxiproxyClient, UnsupportedError
-from tests.proxy.wire import TOKEN, Control, Servers, brownout, stop
+from tests.proxy.wire import TOKEN, Control, Servers, brownout, receive, stop
 
 
 def http_server(servers: Servers, answer: bytes) -> str:
@@ -41,7 +41,7 @@ def test_a_server_error_is_an_error(servers: Servers) -> None:
 
 
 def test_a_server_that_does_not_answer_is_an_error_in_time(servers: Servers) -> None:
-    url = f"http://127.0.0.1:{servers.start(lambda connection: time.sleep(5))}"
+    url = f"http://127.0.0.1:{servers.start(lambda connection: receive(connection, 2**20))}"
     start = time.monotonic()
     with pytest.raises(ControlError, match="no answer from the fault proxy") as failed:
         ToxiproxyClient(url, timeout=0.2).version()

@@ -80,6 +80,7 @@ def test_bandwidth_at_zero_lets_nothing_pass_and_a_removal_lets_all_of_it(
 
 def test_bandwidth_holds_the_sender_back(any_control: Control, servers: Servers) -> None:
     sent = 0
+    held_back = threading.Event()
 
     def send(connection: socket.socket) -> None:
         nonlocal sent
@@ -88,12 +89,12 @@ def test_bandwidth_holds_the_sender_back(any_control: Control, servers: Servers)
             while sent < 64 * 2**20:
                 sent += connection.send(bytes(65_536))
         except TimeoutError:
-            pass
+            held_back.set()
 
     with any_control.connect(servers.start(send)) as client:
         any_control.client.add_toxic("link", type="bandwidth", attributes={"rate": 1})
         assert not silent(client, PATIENCE_S)
-        time.sleep(1)
+        assert held_back.wait(PATIENCE_S)
     assert sent < 16 * 2**20
 
 

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable
 from random import Random
 
+from brownout.proxy.connection import Connection, Endpoint
 from brownout.proxy.counters import Counters
 from brownout.proxy.http.endpoint import HttpEndpoint
-from brownout.proxy.link import Connection, Endpoint
 from brownout.proxy.toxic import Stream, Toxic, load_toxics, toxic_type
 
 load_toxics()

@@ -200,17 +200,25 @@ def test_a_source_that_is_away_for_a_while_is_forgiven() -> None:
 
 
 def test_a_recorder_that_is_ended_while_it_is_blind_says_so() -> None:
+    asked: asyncio.Queue[str] = asyncio.Queue()
+
+    def respond(path: str, head: str) -> tuple[int, str]:
+        asked.put_nowait(path)
+        return 503, ""
+
     async def use(url: str, client: httpx.AsyncClient) -> None:
         source = Source("prometheus", "gateway", f"{url}/metrics")
         task = asyncio.create_task(
             follow_metrics(source, client=client, clock=RunClock(), add=lambda _: None, every=0.05)
         )
-        await asyncio.sleep(0.2)
+        # When it asks again it has had its first answer.
+        for _ in range(2):
+            await asyncio.wait_for(asked.get(), 10)
         task.cancel()
         with pytest.raises(RecorderFailed, match="never saw anything: Unreadable: gateway answered 503"):
             await task
 
-    served(lambda path, head: (503, ""), use)
+    served(respond, use)
 
 
 def test_a_recorder_of_a_service_that_is_known_to_be_down_misses_nothing() -> None:

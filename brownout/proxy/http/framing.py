@@ -7,6 +7,7 @@ message ends. The tests hold this one against h11.
 
 import functools
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 NOTHING, HEAD, DATA, END = range(4)
@@ -28,7 +29,7 @@ _CHUNKED, _UNTIL_CLOSE, _UNTOLD = -1, -2, -3
 _Reader = Callable[[bytes, int], tuple[int, int]]
 
 
-class Framer:
+class Framer(ABC):
     """One direction of a connection. What is no HTTP/1.1 that it understands turns it `opaque`, for good."""
 
     __slots__ = ("_begun", "_body", "_left", "_partial", "body_from", "head", "opaque")
@@ -65,13 +66,13 @@ class Framer:
         end = data.find(_HEAD_END) + len(_HEAD_END)
         return end >= len(_HEAD_END) and self._length(data[:end]) == len(data) - end
 
+    @abstractmethod
     def _length(self, head: bytes) -> int:
         """How long the body is that goes with a head: in bytes, or one of the constants above."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begins(self, part: bytearray) -> bool:
         """Whether a head may begin so. Who speaks another protocol may wait for an answer to less than a head."""
-        raise NotImplementedError
 
     def _reader(self, head: bytes) -> _Reader | None:
         length = self._length(head)

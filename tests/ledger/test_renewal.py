@@ -1,0 +1,61 @@
+"""A fault that is on keeps its lease, and says so when it has lost it."""
+
+from brownout.breakage import Blackhole
+from brownout.errors import FaultError
+from tests.ledger.bench import CACHE, GATEWAY, Bench, Paused, on_bench
+
+
+def test_the_lease_is_renewed_every_second_while_the_fault_is_on_and_not_after() -> None:
+    async def play(bench: Bench) -> None:
+        assert isinstance(bench.clock, Paused)
+        async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+            await bench.clock.advance(0.9)
+            assert bench.target.calls == ["inject"]
+            for _ in range(3):
+                await bench.clock.advance(1.0)
+        assert bench.target.calls == ["inject", "renew", "renew", "renew", "prove", "heal"]
+        await bench.clock.advance(5.0)
+        assert bench.target.calls[-1] == "heal"
+
+    on_bench(play)
+
+
+def test_a_lost_lease_is_reported_at_once_and_only_once() -> None:
+    async def play(bench: Bench) -> None:
+        assert isinstance(bench.clock, Paused)
+        async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+            bench.target.renew_fails = FaultError("its lease had lapsed")
+            for _ in range(3):
+                await bench.clock.advance(1.0)
+            assert bench.told == ["link.blackhole at gateway → cache ended before its time: its lease had lapsed"]
+        assert bench.target.calls.count("renew") == 1
+
+    on_bench(play)
+
+
+def test_renewals_that_fail_for_less_than_the_lease_lasts_are_made_up_for() -> None:
+    async def play(bench: Bench) -> None:
+        assert isinstance(bench.clock, Paused)
+        async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+            bench.target.renew_fails = ConnectionError("no answer")
+            for _ in range(4):
+                await bench.clock.advance(1.0)
+            bench.target.renew_fails = None
+            await bench.clock.advance(1.0)
+        assert bench.system.errors == []
+
+    on_bench(play)
+
+
+def test_renewals_that_fail_for_as_long_as_the_lease_lasts_are_reported() -> None:
+    async def play(bench: Bench) -> None:
+        assert isinstance(bench.clock, Paused)
+        async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+            bench.target.renew_fails = ConnectionError("no answer")
+            for _ in range(6):
+                await bench.clock.advance(1.0)
+        assert bench.told == [
+            "link.blackhole at gateway → cache could not be renewed for 5 s and has lapsed: no answer"
+        ]
+
+    on_bench(play)
