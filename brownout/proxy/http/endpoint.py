@@ -63,6 +63,11 @@ class HttpEndpoint(Endpoint):
         self._send = self.write
         self.write = self._from_client
 
+    @property
+    def idle(self) -> bool:
+        """Whether every request has had its response."""
+        return self._requests.between and not (self._asked or self._next or self._player or self._inbox)
+
     # Who meddles
 
     def join(self, meddler: Meddler) -> None:
