@@ -36,7 +36,7 @@ class DnsFailureAttributes:
 
 @register("dns_failure", DnsFailureAttributes, named=True)
 class DnsFailure(Stage[DnsFailureAttributes]):
-    """The DNS responder looks for it (`brownout.proxy.collection`). Connections it drains, at most."""
+    """The DNS responder looks for it (`brownout.proxy.dns.names`). Connections it drains, at most: on downstream."""
 
     def __init__(self, toxic: Toxic, link: Link) -> None:
         super().__init__(toxic, link)
