@@ -64,6 +64,19 @@ def test_a_link_is_found_by_its_name_for_as_long_as_it_is_there(control: Control
         address(control, tcp=tcp)
 
 
+def test_populating_gives_a_link_another_name_and_keeps_what_it_has_counted(control: Control) -> None:
+    wanted = {"name": "link", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1", "host": HOST}
+    for host, counted in ((HOST, 1), ("other.brownout.internal", 2)):
+        assert control.request("POST", "/populate", [wanted | {"host": host}])[0] == 201
+        assert address(control, host) == "127.0.0.1"
+        assert control.client.counters()["link"].queries == counted
+    with pytest.raises(dns.resolver.NoNameservers, match="REFUSED"):
+        address(control)
+    # Refused as a whole: the link goes on as it was.
+    assert control.request("POST", "/populate", [wanted | {"host": "no name"}])[0] == 400
+    assert address(control, "other.brownout.internal") == "127.0.0.1"
+
+
 @pytest.mark.parametrize("tcp", [False, True])
 def test_each_failure_is_what_a_real_client_says_it_is(control: Control, tcp: bool) -> None:
     named(control)
