@@ -44,6 +44,8 @@ class Breakage:
     kind: ClassVar[str]
     http: ClassVar[bool] = False
     """Whether it is of requests, so that only a link which carries HTTP can be broken so."""
+    by_name: ClassVar[bool] = False
+    """Whether it is of a host name, so that only a link whose destination is found by one can be broken so."""
 
     @property
     def capability(self) -> str:
@@ -265,6 +267,20 @@ class StallTls(Breakage):
     """New TCP connections are made, but the TLS handshake on them is never answered. What is not TLS passes."""
 
     kind: ClassVar[str] = "link.tls_stall"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailDns(Breakage):
+    """The name by which a link's source finds its destination does not resolve, or not to where it should."""
+
+    kind: ClassVar[str] = "link.dns_failure"
+    by_name: ClassVar[bool] = True
+    answer: Literal["nxdomain", "servfail", "timeout", "refused", "wrong-address", "slow"]
+    """`slow` is the right one; `timeout` is none."""
+    delay: float = 0.0
+    """By which it comes late."""
+    drain: bool = True
+    """Open connections are closed as soon as no request is under way on them, so that the name is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

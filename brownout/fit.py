@@ -134,10 +134,19 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
     needed = dict.fromkeys(breakage.capability for _, breakage in plan.steps)
     can = f"it can: {', '.join(sorted(topology.capabilities)) or 'nothing'}"
     carrying = [LinkPlace(*link) for link in topology.http_links]
-    no_http = [place for place, breakage in plan.steps if breakage.http and place not in carrying]
+    named = [LinkPlace(*link) for link in topology.named_links]
+    unfit = [
+        (f"the link {place} carries no HTTP", carrying)
+        for place, breakage in plan.steps
+        if breakage.http and place not in carrying
+    ] + [
+        (f"on the link {place} no host name is resolved that could fail", named)
+        for place, breakage in plan.steps
+        if breakage.by_name and breakage.capability in topology.capabilities and place not in named
+    ]
     return [
-        InvalidInput(f"{step.fault}: the link {place} carries no HTTP", at=step.location, allowed=map(str, carrying))
-        for place in no_http
+        InvalidInput(f"{step.fault}: {problem}", at=step.location, allowed=map(str, fit_for_it))
+        for problem, fit_for_it in unfit
     ] + [
         InvalidInput(
             f"target {target_name!r} cannot do {one} (fault {step.fault!r}); {topology.lacking.get(one, can)}",

@@ -36,6 +36,8 @@ class Topology:
     question_sets: tuple[str, ...] = ()
     http_links: tuple[tuple[str, str], ...] = ()
     """Of the links those that carry HTTP, and of which single requests can be broken."""
+    named_links: tuple[tuple[str, str], ...] = ()
+    """Of the links those whose source finds its destination by a host name, which can be broken."""
     policies: tuple[str, ...] = ("strict", "balanced", "available")
 
     @property

@@ -1,7 +1,8 @@
 """`python -m brownout.proxy`: one process, many links.
 
 The run's token comes in the environment variable BROWNOUT_PROXY_TOKEN. When the proxy is ready, exactly one line is
-printed on standard output: `{"control": "http://127.0.0.1:PORT"}`. Everything else goes to standard error.
+printed on standard output: `{"control": "http://127.0.0.1:PORT"}`, and in it `"dns": "127.0.0.1:PORT"` with `--dns`.
+Everything else goes to standard error.
 """
 
 import argparse
@@ -19,14 +20,18 @@ import threading
 import time
 from collections.abc import Callable
 from random import Random
+from typing import TYPE_CHECKING
 
 from brownout.proxy.address import Address
 from brownout.proxy.api import Api
 from brownout.proxy.collection import ProxyCollection
 from brownout.proxy.control import ControlServer
 from brownout.proxy.errors import ApiError
-from brownout.proxy.scheduler import LoopScheduler
+from brownout.proxy.scheduler import LoopScheduler, Scheduler
 from brownout.proxy.toxic import load_toxics
+
+if TYPE_CHECKING:
+    from brownout.proxy.dns.server import DnsServer
 
 TOKEN_VARIABLE = "BROWNOUT_PROXY_TOKEN"  # noqa: S105 - the variable's name, not a token
 _BAD_INPUT = 2
@@ -39,6 +44,9 @@ def main() -> int:
     token = os.environ.pop(TOKEN_VARIABLE, "")
     parser = argparse.ArgumentParser(prog="python -m brownout.proxy", description="Brownout's fault proxy.")
     parser.add_argument("--control", type=_loopback, default="127.0.0.1:0", metavar="HOST:PORT", help="loopback only")
+    parser.add_argument(
+        "--dns", type=_loopback, metavar="HOST:PORT", help="answer DNS queries for the links' host names; loopback only"
+    )
     parser.add_argument("--die-with-stdin", action="store_true", help="exit when standard input ends (parent death)")
     parser.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="auto: uvloop if there")
     parser.add_argument("--seed", type=int, help="make jitter and toxicity repeatable")
@@ -50,31 +58,50 @@ def main() -> int:
     load_toxics()
     try:
         with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
-            runner.run(_serve(token, options.control, die_with_stdin=options.die_with_stdin, seed=options.seed))
+            serving = _serve(
+                token, options.control, options.dns, die_with_stdin=options.die_with_stdin, seed=options.seed
+            )
+            runner.run(serving)
     except OSError as exc:
-        print(f"brownout.proxy: cannot listen on {options.control}: {exc.strerror}", file=sys.stderr)
+        where = f"{options.control}{f' or {options.dns}' if options.dns else ''}"
+        print(f"brownout.proxy: cannot listen on {where}: {exc.strerror}", file=sys.stderr)
         return _BAD_INPUT
     return 0
 
 
-async def _serve(token: str, control: Address, *, die_with_stdin: bool, seed: int | None) -> None:
+async def _serve(token: str, control: Address, dns: Address | None, *, die_with_stdin: bool, seed: int | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with contextlib.closing(LoopScheduler(loop)) as scheduler:
-        collection = ProxyCollection(scheduler=scheduler, rng=Random(seed))  # noqa: S311 - chance, not secrets
+        rng = Random(seed)  # noqa: S311 - chance, not secrets
+        collection = ProxyCollection(scheduler=scheduler, rng=rng, resolves=dns is not None)
         server = ControlServer(Api(collection), token=token)
-        url = await server.start(control.host, control.port)
+        responder = None if dns is None else _responder(collection, scheduler, rng)
+        ready = {"control": await server.start(control.host, control.port)}
+        if dns is not None and responder is not None:
+            ready["dns"] = str(Address(*await responder.start(dns.host, dns.port)))
         if die_with_stdin:
             threading.Thread(target=_wait_for_eof, args=(loop, stop.set), daemon=True).start()
         # What is there by now stays: no collection of garbage shall look through it while answers wait.
         gc.collect()
         gc.freeze()
-        print(json.dumps({"control": url}), flush=True)
+        print(json.dumps(ready), flush=True)
         await stop.wait()
+        if responder is not None:
+            await responder.close()
         await server.close()
         await collection.close()
+
+
+def _responder(collection: ProxyCollection, scheduler: Scheduler, rng: Random) -> "DnsServer":
+    try:
+        from brownout.proxy.dns.names import Names  # noqa: PLC0415 - needs an optional package
+        from brownout.proxy.dns.server import DnsServer  # noqa: PLC0415 - as above
+    except ModuleNotFoundError:
+        sys.exit("brownout.proxy: dnspython is not installed; install brownout[embedded], or leave out --dns")
+    return DnsServer(Names(collection, rng).ask, scheduler)
 
 
 def _wait_for_eof(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

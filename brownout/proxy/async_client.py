@@ -21,9 +21,16 @@ class AsyncToxiproxyClient:
         return await asyncio.to_thread(self._client.proxies)
 
     async def create(
-        self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None, *, http: bool = False
+        self,
+        upstream: str,
+        name: str,
+        listen: str | None = None,
+        enabled: bool | None = None,
+        *,
+        http: bool = False,
+        host: str | None = None,
     ) -> Proxy:
-        return await asyncio.to_thread(self._client.create, upstream, name, listen, enabled, http=http)
+        return await asyncio.to_thread(self._client.create, upstream, name, listen, enabled, http=http, host=host)
 
     async def remove(self, proxy: str) -> None:
         await asyncio.to_thread(self._client.remove, proxy)

@@ -5,6 +5,7 @@ ours, a schedule, an unknown field is refused.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -15,6 +16,8 @@ from brownout.proxy.schedule import Schedule, Shape
 from brownout.proxy.toxic import TOXICITY, Stream, Toxic, toxic_type, with_attributes
 
 T = TypeVar("T")
+_HOST = re.compile(r"(?!.*\.\d+$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*")
+"""RFC 1123, section 2.1; with `_`, which is in use. No address: its last part is no number."""
 
 
 def parse(body: bytes) -> Any:
@@ -56,7 +59,15 @@ def proxy_spec(fields: Mapping[str, Any], where: str = "") -> ProxySpec:
         upstream=upstream,
         enabled=True if enabled is None else enabled,
         http=field(fields, "http", bool) or False,
+        host=_host(field(fields, "host", str) or ""),
     )
+
+
+def _host(name: str) -> str:
+    name = name.lower().removesuffix(".")
+    if name and (len(name) > 253 or not _HOST.fullmatch(name)):
+        raise bad_request("field 'host' must be a host name, such as db.brownout.internal")
+    return name
 
 
 def toxic_of(fields: Mapping[str, Any]) -> Toxic:

@@ -131,14 +131,23 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
         return True
 
     def create(
-        self, upstream: str, name: str, listen: str | None = None, enabled: bool | None = None, *, http: bool = False
+        self,
+        upstream: str,
+        name: str,
+        listen: str | None = None,
+        enabled: bool | None = None,
+        *,
+        http: bool = False,
+        host: str | None = None,
     ) -> Proxy:
         """A new proxy; without `listen` on a free port of the loopback. Addresses are `host:port`.
 
-        `http` declares that it carries HTTP/1.1, which toxics of requests need; a Toxiproxy server does not know it.
+        `http` declares that it carries HTTP/1.1, which toxics of requests need, and `host` gives it a name for the
+        process's DNS responder; a Toxiproxy server knows neither.
         """
         body = {"name": name, "upstream": upstream, "listen": listen or "127.0.0.1:0", "enabled": enabled is not False}
-        return Proxy(self, **self._call("POST", "proxies", body=body | ({"http": True} if http else {})))
+        ours = ({"http": True} if http else {}) | ({"host": host} if host else {})
+        return Proxy(self, **self._call("POST", "proxies", body=body | ours))
 
     # Toxiproxy's API, by name
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 from dataclasses import dataclass
 from random import Random
@@ -10,7 +11,7 @@ from brownout.dialect import installed_dialects
 from brownout.errors import EnvironmentProblem
 from brownout.proxy.address import Address
 from brownout.proxy.counters import Counters, LinkCounters
-from brownout.proxy.errors import ApiError, already_exists, not_found
+from brownout.proxy.errors import ApiError, already_exists, bad_request, not_found
 from brownout.proxy.leases import Lease, Leases
 from brownout.proxy.proxy import Proxy
 from brownout.proxy.scheduler import Scheduler, Timer
@@ -31,13 +32,17 @@ class ProxySpec:
     enabled: bool = True
     http: bool = False
     """Whether it is declared to carry HTTP/1.1."""
+    host: str = ""
+    """The name by which clients find it, in lower case; empty where they have its address."""
 
 
 class ProxyCollection:
     """The proxies and the leases. Every change goes through here, one at a time."""
 
-    def __init__(self, *, scheduler: Scheduler, rng: Random) -> None:
+    def __init__(self, *, scheduler: Scheduler, rng: Random, resolves: bool = False) -> None:
+        """`resolves`: whether somebody answers DNS queries for the proxies' host names."""
         self._scheduler = scheduler
+        self._resolves = resolves
         self._rng = rng
         self._proxies: dict[str, Proxy] = {}
         self._leases = Leases()
@@ -60,20 +65,26 @@ class ProxyCollection:
         return {proxy.name: proxy.counters.snapshot() for proxy in self.proxies()}
 
     async def add(self, spec: ProxySpec) -> Proxy:
-        """Raises ApiError: 409 if the name is taken, 500 if the port is."""
+        """Raises ApiError: 409 if the name or the host is taken, 500 if the port is, 400 if there can be no host."""
         async with self._lock:
+            self._check_host(spec.name, spec.host, spec.listen)
             if spec.name in self._proxies:
                 raise already_exists("proxy")
             return await self._start(spec)
 
+    def named(self, host: str) -> Proxy | None:
+        """The proxy that clients find by that name, in lower case."""
+        return next((proxy for proxy in self._proxies.values() if proxy.host == host), None)
+
     async def add_or_replace(self, spec: ProxySpec) -> Proxy:
-        """Keep the proxy of that name if it is the same, else replace it. Raises ApiError (500)."""
+        """Keep the proxy of that name if it is the same, else replace it. Raises ApiError, as `add` does."""
         async with self._lock:
+            self._check_host(spec.name, spec.host, spec.listen)
             existing = self._proxies.get(spec.name)
             if existing is None:
                 return await self._start(spec)
             same = _addresses(spec.listen, spec.upstream) == (existing.listen, existing.upstream)
-            if same and spec.http == existing.http:
+            if same and (spec.http, spec.host) == (existing.http, existing.host):
                 return existing
             await existing.close()
             return await self._start(spec, counters=existing.counters)
@@ -81,7 +92,7 @@ class ProxyCollection:
     async def update(
         self, name: str, *, listen: str | None, upstream: str | None, enabled: bool | None, lease: str | None
     ) -> Proxy:
-        """Change what is not None. New addresses drop all connections. Raises ApiError (404, 500)."""
+        """Change what is not None. New addresses drop all connections. Raises ApiError (404, 500, 400)."""
         async with self._lock:
             proxy = self.get(name)
             self._check(lease)
@@ -89,6 +100,7 @@ class ProxyCollection:
             addresses = _addresses(
                 str(proxy.listen) if listen is None else listen, str(proxy.upstream) if upstream is None else upstream
             )
+            self._check_host(name, proxy.host, str(addresses[0]))
             if addresses != (proxy.listen, proxy.upstream):
                 await proxy.move(listen=addresses[0], upstream=addresses[1])
             if wanted:
@@ -148,6 +160,17 @@ class ProxyCollection:
         finally:
             self._arm()
 
+    def _check_host(self, name: str, host: str, listen: str) -> None:
+        if not host:
+            return
+        if not self._resolves:
+            raise bad_request("field 'host' is for a process that was started with --dns")
+        if not _is_ip(Address.parse(listen or ":0").host):
+            raise bad_request("a proxy with a 'host' must listen on an IP address")
+        known = self.named(host)
+        if known is not None and known.name != name:
+            raise already_exists("host")
+
     def _check(self, lease: str | None) -> None:
         if lease is not None and lease not in self._leases:
             raise not_found("lease")
@@ -200,6 +223,7 @@ class ProxyCollection:
             scheduler=self._scheduler,
             rng=self._rng,
             http=spec.http,
+            host=spec.host,
             counters=counters,
         )
         if spec.http:
@@ -211,6 +235,14 @@ class ProxyCollection:
             await proxy.enable()
         self._proxies[spec.name] = proxy
         return proxy
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _addresses(listen: str, upstream: str) -> tuple[Address, Address]:

@@ -56,6 +56,11 @@ class Endpoint(asyncio.Protocol):
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, as far as it is known: of mere bytes it never is."""
+        return False
+
     def write_eof(self) -> None:
         """The link into this socket is at its end: pass the half-close on."""
         if self.transport is not None:

@@ -46,6 +46,9 @@ class Counters:
     requests: int = 0
     matched_requests: int = 0
     failed_requests: int = 0
+    queries: int = 0
+    failed_queries: int = 0
+    drained_connections: int = 0
     upstream: Flow = field(default_factory=Flow)
     downstream: Flow = field(default_factory=Flow)
 
@@ -70,6 +73,9 @@ class Counters:
             requests=self.requests,
             matched_requests=self.matched_requests,
             failed_requests=self.failed_requests,
+            queries=self.queries,
+            failed_queries=self.failed_queries,
+            drained_connections=self.drained_connections,
         )
 
 
@@ -115,3 +121,9 @@ class LinkCounters:
     """Of those, what `provider_failure` was meant for, and could befall."""
     failed_requests: int
     """And what it did befall."""
+    queries: int
+    """DNS queries for its host name."""
+    failed_queries: int
+    """Of those, the ones that `dns_failure` answered otherwise, late, or not at all."""
+    drained_connections: int
+    """Connections that `dns_failure` closed between two requests."""

@@ -32,6 +32,7 @@ class Proxy:
         scheduler: Scheduler,
         rng: Random,
         http: bool = False,
+        host: str = "",
         counters: Counters | None = None,
     ) -> None:
         """A disabled proxy.
@@ -47,6 +48,8 @@ class Proxy:
         self.upstream = Address.parse(upstream)
         self.http = http
         """Whether it is declared to carry HTTP/1.1, so that toxics may be of requests."""
+        self.host = host
+        """The name by which clients find it, in lower case; empty where they have its address."""
         self.counters = counters or Counters()
         self.toxics: list[Toxic] = []
         self._plays: dict[Toxic, Play] = {}
@@ -64,7 +67,7 @@ class Proxy:
         return self._server is not None
 
     def to_json(self) -> dict[str, object]:
-        """Toxiproxy's fields; `http` only where it is so, `leases` only while leases keep it disabled."""
+        """Toxiproxy's fields; `http` and `host` only where there is such, `leases` only while they keep it disabled."""
         shown: dict[str, object] = {
             "name": self.name,
             "listen": str(self.listen),
@@ -74,6 +77,8 @@ class Proxy:
         }
         if self.http:
             shown["http"] = True
+        if self.host:
+            shown["host"] = self.host
         if self.disabled_by:
             shown["leases"] = sorted(self.disabled_by)
         return shown
@@ -164,10 +169,13 @@ class Proxy:
         """Takes effect at once, on existing connections too.
 
         Raises:
-            ApiError: 409 if the name is taken, 400 if the toxic is of requests and the proxy not declared to carry any.
+            ApiError: 409 if the name is taken, 400 if the toxic is of requests and the proxy not declared to carry any,
+                or of a host name and it has none.
         """
         if TOXIC_TYPES[toxic.type].http and not self.http:
             raise bad_request(f'{toxic.type} is for proxies that were made with "http": true; this one was not')
+        if TOXIC_TYPES[toxic.type].named and not self.host:
+            raise bad_request(f'{toxic.type} is for proxies that were made with a "host"; this one was not')
         if any(existing.name == toxic.name for existing in self.toxics):
             raise already_exists("toxic")
         self.toxics.append(toxic)

@@ -131,16 +131,20 @@ class ToxicType:
     stage: type[Stage[Any]]
     http: bool
     """Whether it is for links alone that are declared to carry HTTP."""
+    named: bool
+    """Whether it is for links alone that have a host name."""
 
 
 TOXIC_TYPES: dict[str, ToxicType] = {}
 
 
-def register(name: str, attributes: type[Any], *, http: bool = False) -> Callable[[type[Stage[Any]]], type[Stage[Any]]]:
+def register(
+    name: str, attributes: type[Any], *, http: bool = False, named: bool = False
+) -> Callable[[type[Stage[Any]]], type[Stage[Any]]]:
     """Class decorator: make a stage known under the `type` that the HTTP API will call it by."""
 
     def _register(stage: type[Stage[Any]]) -> type[Stage[Any]]:
-        TOXIC_TYPES[name] = ToxicType(attributes, stage, http)
+        TOXIC_TYPES[name] = ToxicType(attributes, stage, http, named)
         return stage
 
     return _register

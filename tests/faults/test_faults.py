@@ -19,6 +19,7 @@ from brownout.breakage import (
     DropConnections,
     ExhaustFds,
     ExhaustGpuMemory,
+    FailDns,
     Freeze,
     Kill,
     LimitFileSize,
@@ -43,6 +44,7 @@ from brownout.errors import InvalidInput
 from brownout.faults.bandwidth import bandwidth
 from brownout.faults.connection_drop import connection_drop
 from brownout.faults.corrupt import corrupt
+from brownout.faults.dns_failure import dns_failure
 from brownout.faults.latency import latency
 from brownout.faults.partition import partition
 from brownout.faults.provider_error import provider_error
@@ -114,6 +116,12 @@ CASES: list[tuple[Any, dict[str, Any], Breakage]] = [
     (connection_drop, {"first": 2}, DropConnections(first=2)),
     (connection_drop, {"every": 3}, DropConnections(every=3)),
     (tls_stall, {}, StallTls()),
+    (dns_failure, {}, FailDns(answer="nxdomain")),
+    (
+        dns_failure,
+        {"answer": "servfail", "delay": Latency(2.0), "connections": "keep"},
+        FailDns(answer="servfail", delay=2.0, drain=False),
+    ),
     (provider_outage, {}, ProviderFailure(provider="openai", failure="silent", delay=30.0)),
     (
         provider_outage,
@@ -162,6 +170,9 @@ def test_a_fault_breaks_what_its_arguments_say(fault: Any, given: dict[str, Any]
         (corrupt, {"share": Share(0.0)}, "share: must be above 0%"),
         (corrupt, {"share": Share(0.1), "seed": 0}, "seed: must be between"),
         (connection_drop, {}, "give first or every"),
+        (dns_failure, {"answer": "slow"}, "answer: slow needs a delay"),
+        (dns_failure, {"answer": "timeout", "delay": Latency(1.0)}, "never comes is not late"),
+        (dns_failure, {"answer": "slow", "delay": Latency(61.0)}, "delay: 60s at most"),
         (provider_rate_limit, {"seed": 0}, "seed: must be between"),
         (connection_drop, {"first": -1, "every": 2}, "give first or every"),
     ],
@@ -306,26 +317,37 @@ def test_a_fault_on_a_link_that_is_not_there_is_refused_when_planned() -> None:
         planned(plan, partition(plan, from_=CACHE, to=GATEWAY))
 
 
-def test_a_failure_of_requests_on_a_link_without_any_is_refused_before_anything_starts() -> None:
-    source = """\
+ONE_FAULT = """\
 title: T
 hypothesis: H
 load: {rate: 1/s}
 steady-state: [availability: {at-least: 99%}]
 expect: {during: [availability: {at-least: 99%}]}
 method:
-  - provider_outage: {from: gateway, to: cache}
+  - FAULT: {from: gateway, to: cache}
     at: 1s
     for: 1s
 """
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("provider_outage", "the link gateway → cache carries no HTTP"),
+        ("dns_failure", "on the link gateway → cache no host name is resolved that could fail"),
+    ],
+)
+def test_a_failure_of_what_a_link_does_not_have_is_refused_before_anything_starts(fault: str, said: str) -> None:
+    source = ONE_FAULT.replace("FAULT", fault)
     topology = Topology(
         services=("gateway", "cache", "llm"),
         links=(("gateway", "cache"), ("gateway", "llm")),
-        capabilities=frozenset({ProviderFailure.kind}),
+        capabilities=frozenset({ProviderFailure.kind, FailDns.kind}),
         http_links=(("gateway", "llm"),),
+        named_links=(("gateway", "llm"),),
     )
     experiment = parse_experiment(source, file="e.yaml")
-    with pytest.raises(InvalidInput, match=r"gateway → cache carries no HTTP.*allowed: gateway → llm") as refused:
+    with pytest.raises(InvalidInput, match=f"{said}.*allowed: gateway → llm") as refused:
         fit(experiment, target_name="toy", topology=topology, settings={})
     assert str(refused.value).startswith("e.yaml:7:")
     well = parse_experiment(source.replace("to: cache", "to: llm"), file="e.yaml")

@@ -270,7 +270,13 @@ def test_a_new_toxic_is_one_registered_class(shouting: str) -> None:
 
 def test_all_of_toxiproxys_toxics_are_registered_and_ours() -> None:
     toxiproxys = {"bandwidth", "latency", "limit_data", "noop", "reset_peer", "slicer", "slow_close", "timeout"}
-    assert set(TOXIC_TYPES) == toxiproxys | {"corrupt", "drop_connections", "provider_failure", "tls_stall"}
+    assert set(TOXIC_TYPES) == toxiproxys | {
+        "corrupt",
+        "dns_failure",
+        "drop_connections",
+        "provider_failure",
+        "tls_stall",
+    }
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,17 @@ class Control:
     """A running proxy process and ways to talk to it."""
 
     def __init__(
-        self, url: str, *, token: str | None, process: subprocess.Popen[bytes], said: IO[bytes] | None = None
+        self,
+        url: str,
+        *,
+        token: str | None,
+        process: subprocess.Popen[bytes],
+        said: IO[bytes] | None = None,
+        dns: int = 0,
     ) -> None:
         self.url = url
+        self.dns = dns
+        """The port of its DNS responder; 0 where it has none."""
         self.token = token
         self.process = process
         self.said = said
@@ -164,14 +172,21 @@ def brownout(loop: str) -> Control:
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     said = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed when the session ends
-    process = start_brownout("--die-with-stdin", "--loop", loop, stderr=said)
-    return Control(control_url(process), token=TOKEN, process=process, said=said)
+    process = start_brownout("--die-with-stdin", "--loop", loop, "--dns", "127.0.0.1:0", stderr=said)
+    ready = readiness(process)
+    return Control(ready["control"], token=TOKEN, process=process, said=said, dns=port_of(ready["dns"]))
+
+
+def readiness(process: subprocess.Popen[bytes]) -> dict[str, str]:
+    """What a Brownout proxy says when it is ready."""
+    assert process.stdout is not None
+    said: dict[str, str] = json.loads(process.stdout.readline())
+    return said
 
 
 def control_url(process: subprocess.Popen[bytes]) -> str:
-    """What a Brownout proxy says when it is ready."""
-    assert process.stdout is not None
-    return str(json.loads(process.stdout.readline())["control"])
+    """Where it then listens."""
+    return readiness(process)["control"]
 
 
 @cache

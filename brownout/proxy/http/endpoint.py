@@ -42,6 +42,12 @@ class HttpEndpoint(Endpoint):
         """The server has not been told yet that its client is over."""
         self._settling = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether every request has had its response."""
+        begun = self._asked or self._holding.decided is not None or self._stand_in.player is not None
+        return self._requests.between and not (begun or self._inbox)
+
     # Who meddles
 
     def join(self, meddler: Meddler) -> None:

@@ -32,6 +32,7 @@ from target_stack.ingestion import Ingestion
 from target_stack.keyword import KeywordIndex
 from target_stack.ladder import ModelClass
 from target_stack.metrics import GatewayMetrics
+from target_stack.naming import resolver_from
 from target_stack.policy import policies
 from target_stack.pricing import PriceTable
 from target_stack.providers import Provider, ProviderChain, StreamTimeouts
@@ -65,7 +66,8 @@ class Gateway:
         used = [name for name in DEPENDENCIES if name not in REPLICAS or name in replicas]
         self._dependencies = {name: self._dependency(name) for name in used}
         self._store = self._vector_store()
-        self._embedding = HttpPeer(self._variable("STACK_EMBEDDING_URL"))
+        self._resolver = resolver_from(environ, clock)
+        self._embedding = HttpPeer(self._variable("STACK_EMBEDDING_URL"), resolver=self._resolver)
         self._cache = self._new_cache()
         self._peers = self._llm_peers("STACK_PROVIDERS", PROVIDERS)
         self._replica_peers = self._llm_peers("STACK_REPLICAS", replicas) if replicas else {}
@@ -186,7 +188,7 @@ class Gateway:
             if name not in names or not url.startswith("http"):
                 msg = f"{variable}: an entry is not NAME=URL with NAME one of {', '.join(names)}"
                 raise ConfigurationError(msg)
-            peers[name] = HttpPeer(url, connect_timeout=timeout)
+            peers[name] = HttpPeer(url, connect_timeout=timeout, resolver=self._resolver)
         return peers
 
     def _answerer(self) -> Answerer:

@@ -5,39 +5,47 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from target_stack.naming import Resolver, transport
+
 __all__ = ["HttpPeer"]
 
 
 class _Generation:
-    def __init__(self, base_url: str, connect_timeout: float | None) -> None:
+    def __init__(self, base_url: str, connect_timeout: float | None, resolver: Resolver | None) -> None:
+        # Loading the trust store takes 60 ms, which a plain-text link need not pay.
+        verify = base_url.startswith("https:")
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)
         self.client = httpx.AsyncClient(
             base_url=base_url,
             # Streams are read as they come off the wire.
             headers={"accept-encoding": "identity"},
-            # Loading the trust store takes 60 ms, which a plain-text link need not pay.
-            verify=base_url.startswith("https:"),
+            verify=verify,
             # Every call has its own asyncio.timeout; httpx's would be a second, different limit.
             timeout=httpx.Timeout(None, connect=connect_timeout),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
+            limits=limits,
             trust_env=False,
+            transport=None if resolver is None else transport(resolver, verify=verify, limits=limits),
         )
         self.users = 0
         self.retired = False
 
 
 class HttpPeer:
-    """`client()` for the length of one call. `connect_timeout` in seconds."""
+    """`client()` for the length of one call. `connect_timeout` in seconds; without a resolver it is the system's."""
 
-    def __init__(self, base_url: str, *, connect_timeout: float | None = None) -> None:
+    def __init__(
+        self, base_url: str, *, connect_timeout: float | None = None, resolver: Resolver | None = None
+    ) -> None:
         self._base_url = base_url
         self._connect_timeout = connect_timeout
+        self._resolver = resolver
         self._current: _Generation | None = None
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         """Yield the client that new calls use."""
         if self._current is None:
-            self._current = _Generation(self._base_url, self._connect_timeout)
+            self._current = _Generation(self._base_url, self._connect_timeout, self._resolver)
         generation = self._current
         generation.users += 1
         try:
