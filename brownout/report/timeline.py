@@ -10,8 +10,13 @@ from brownout.report.charts import clock_label, element, label, number, time_tic
 from brownout.report.figures import bin_width, bins, merged, slo
 
 
-def timeline(recording: Recording, experiment: Experiment, *, canvas: Canvas, summary: str) -> Markup:
-    """The timeline as one SVG element. `summary` is what a screen reader says of it."""
+def timeline(
+    recording: Recording, experiment: Experiment, *, canvas: Canvas, summary: str, hatch: bool = True
+) -> Markup:
+    """The timeline as one SVG element. `summary` is what a screen reader says of it.
+
+    `hatch` is off for all but the first of several timelines on one page, which share its pattern.
+    """
     requests = recording.requests
     width = bin_width(canvas.duration, most=canvas.most_columns)
     columns = bins(requests, duration=canvas.duration, width=width)
@@ -54,7 +59,7 @@ def timeline(recording: Recording, experiment: Experiment, *, canvas: Canvas, su
     return Markup(  # noqa: S704
         element(
             "svg",
-            element("defs", _hatch(canvas)),
+            element("defs", _hatch(canvas)) if hatch else "",
             behind,
             *parts,
             bands.aborts(canvas, recording.events, top=top, bottom=bottom),
