@@ -1,6 +1,7 @@
 """The lanes of the timeline that show states: phases of the run, faults, circuit breakers, and single marks."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from brownout.evidence.model import Event, FaultSpan, Transition
 from brownout.report.canvas import TITLE, Canvas, Key, Lane, heading, row_name
@@ -24,7 +25,7 @@ def phases(canvas: Canvas, events: Sequence[Event]) -> Lane:
     # A method of several faults says its name at each of them.
     found = [e for i, e in enumerate(told) if i == 0 or e.text != told[i - 1].text]
     parts = []
-    for event, following in zip(found, [*found[1:], None], strict=True):
+    for event, following in zip_longest(found, found[1:]):
         start, end = canvas.x(event.at), canvas.x(following.at if following else canvas.duration)
         if end - start < 1:
             continue
