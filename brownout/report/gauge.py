@@ -1,5 +1,7 @@
 """A verdict as a small picture: the figure, its confidence interval, and the threshold on one scale."""
 
+import math
+
 from markupsafe import Markup
 
 from brownout.probe import Verdict
@@ -11,7 +13,7 @@ WIDTH, HEIGHT, EDGE = 180.0, 16.0, 5.0
 
 
 def gauge(verdict: Verdict) -> Markup:
-    """The picture as SVG; nothing where the verdict has no figure or no threshold as a number.
+    """The picture as SVG; nothing where the verdict has no finite figure or no threshold as a number.
 
     It says no more than the text beside it, and is told to no screen reader.
     """
@@ -20,8 +22,11 @@ def gauge(verdict: Verdict) -> Markup:
         return Markup("")
     ends = [end for end in (verdict.low, verdict.high) if end is not None]
     seen = [value, limit, *ends]
+    if not all(map(math.isfinite, seen)):
+        return Markup("")
     low, high = min(seen), max(seen)
-    room = (high - low or abs(high) or 1.0) * 0.12
+    # Never so little that the scale between two ends that are nearly one would overflow.
+    room = max((high - low or abs(high) or 1.0) * 0.12, 1e-9)
     if verdict.unit == "share":
         low, high = max(low - room, 0.0), min(high + room, 1.0)
     else:
