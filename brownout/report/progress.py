@@ -153,8 +153,8 @@ class JsonProgress:
             self._write("end")
 
     def _write(self, event: str, **values: object) -> None:
-        # ASCII: every other character is escaped, so that any reader and any encoding will do. What JSON has no form for
-        # goes as text: a probe of a user's own may put anything into its verdict.
+        # ASCII: every other character is escaped, so that any reader and any encoding will do. Text is what becomes of
+        # what JSON has no form for: a probe of a user's own may put anything into its verdict.
         self._stream.write(json.dumps({"event": event, "time": round(self._now(), 3), **values}, default=str) + "\n")
         self._stream.flush()
 
