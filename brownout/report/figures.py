@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from brownout.evidence.model import FaultSpan, Request
-from brownout.experiment import Experiment
 
 LEVELS = 5
 """Degradation levels 0 to 4."""
@@ -152,19 +151,6 @@ def bins(requests: Sequence[Request], *, duration: float, width: float) -> list[
         column.p50 = quantile(column.ttft, 0.5)
         column.p95 = quantile(column.ttft, 0.95)
     return columns
-
-
-def slo(experiment: Experiment) -> tuple[str, float] | None:
-    """The objective that the experiment states for the time to first token: `("p95", 0.5)`, in seconds."""
-    for check in (*experiment.steady_state, *experiment.after, *experiment.during):
-        prefix = {"ttft": "", "recovered": "ttft_"}.get(check.probe)
-        if prefix is None:
-            continue
-        for name in ("p95", "p99", "p90", "p50"):
-            value = check.arguments.get(prefix + name)
-            if isinstance(value, int | float):
-                return name, float(value)
-    return None
 
 
 def slowest(requests: Sequence[Request], *, count: int) -> list[Request]:

@@ -7,7 +7,8 @@ from brownout.experiment import Experiment
 from brownout.report import bands, lanes
 from brownout.report.canvas import GAP, Canvas, at
 from brownout.report.charts import clock_label, element, label, number, time_ticks
-from brownout.report.figures import bin_width, bins, merged, slo
+from brownout.report.figures import bin_width, bins, merged
+from brownout.report.thresholds import deadlines, limits
 
 
 def timeline(
@@ -28,10 +29,11 @@ def timeline(
         bands.faults(canvas, recording.faults),
     ]
     charts = [
-        lanes.latency(canvas, columns, title=title, slo=slo(experiment)),
+        lanes.latency(canvas, columns, title=title, limits=limits(experiment, recording, end=canvas.duration)),
         lanes.answers(canvas, columns),
     ]
-    below = [bands.breakers(canvas, recording.transitions), bands.marks(canvas, recording.events)]
+    due = deadlines(experiment, recording, end=canvas.duration)
+    below = [bands.breakers(canvas, recording.transitions, due), bands.marks(canvas, recording.events)]
 
     parts, y = [], 2.0
     for lane in above:

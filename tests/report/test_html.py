@@ -118,7 +118,7 @@ def test_the_timeline_is_there_for_a_desk_and_for_a_phone_and_shows_every_lane(
     assert [sheet["class"] for sheet in sheets] == ["timeline wide", "timeline narrow"]
     assert all(sheet["role"] == "img" and "vector-db breaker opened" in (sheet["aria-label"] or "") for sheet in sheets)
     assert len(classes(found, "shade")) == 2
-    assert len(classes(found, "slo")) == 4  # the line and its legend, twice
+    assert len(classes(found, "slo")) == 6  # before, after, and the legend; twice
     for lane in ("p50", "p95", "level-0", "level-1", "level-2", "errors", "open", "half-open", "closed"):
         assert classes(found, lane), lane
     open_spans = [1 for tag, attributes in found.tags if tag == "rect" and attributes.get("class") == "open"]

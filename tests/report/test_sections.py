@@ -21,6 +21,7 @@ from brownout.report.budget import Objective, budget_of, objective_of
 from brownout.report.figures import AFTER, BEFORE, BROKEN, WHOLE, Part, parts
 from brownout.report.gauge import gauge
 from brownout.report.html import render
+from brownout.report.thresholds import Deadline, deadlines, limits
 from brownout.report.view import RunView, times
 from brownout.report.worst import cases
 from brownout.units import Share
@@ -194,6 +195,44 @@ def test_what_was_on_its_way_as_the_fault_came_on_is_counted_in_no_part(made: Ma
     assert f"{len(late)} questions were on the way as the fault came on" in render(shown)
     run = parts(told.recording.requests, told.recording.faults, end=60, steady=9.0)
     assert max(r.intended for r in run[0].requests) < 9.0
+
+
+# -- thresholds on the timeline ----------------------------------------------------------------------------------------
+
+
+def test_a_limit_is_drawn_where_it_is_asked_for_and_nowhere_else(made: Made) -> None:
+    told = made["passed"]()
+    experiment = replace(
+        told.experiment,
+        steady_state=(check("ttft", p95=0.5),),
+        during=(check("availability", at_least=0.9), check("ttft", p50=0.3, p95=None)),
+        after=(check("recovered", ttft_p95=0.6, within=15.0),),
+    )
+    before, during, after = limits(experiment, told.recording, end=60)
+    assert (str(before), str(during), str(after)) == ("p95 500 ms", "p50 300 ms", "p95 600 ms")
+    assert (during.start, during.end) == (after.start - (30.05 - 10.02), after.start) == (10.02, 30.05)
+    assert limits(replace(experiment, during=()), told.recording, end=60) == [before, after]
+    drawn = render(view(told, steady_state=experiment.steady_state, during=experiment.during))
+    assert "asked for: p50 300 ms</title>" in drawn
+    assert ">p50 300 ms</text>" in drawn
+
+
+def test_by_when_a_breaker_was_to_move_stands_in_its_row(made: Made) -> None:
+    told = made["passed"]()
+    during = (
+        check("breaker", dependency="vector-db", becomes="open", within=5.0),
+        check("breaker", dependency="cache"),
+    )
+    after = (check("breaker", dependency="vector-db", becomes="closed", within=15.0),)
+    experiment = replace(told.experiment, during=during, after=after)
+    assert deadlines(experiment, told.recording, end=60) == [
+        Deadline("vector-db", "open", 15.02),
+        Deadline("vector-db", "closed", 45.05),
+    ]
+    drawn = render(view(told, during=during, after=after))
+    assert drawn.count("open asked for by 15.02 s") == 2
+    assert drawn.count("closed asked for by 45.05 s") == 2
+    assert deadlines(experiment, Recording(), end=60) == []
 
 
 # -- the small pictures ------------------------------------------------------------------------------------------------
