@@ -52,7 +52,7 @@ def render(view: RunView) -> str:
     from brownout.report.gauge import gauge  # noqa: PLC0415 - with the template's engine, which loads late
 
     recording, judgement, experiment = view.recording, view.judgement, view.experiment
-    failed = [r for r in recording.requests if r.outcome not in ("ok", "pending")]
+    failed = [r for r in view.requests if r.outcome not in ("ok", "pending")]
     return _page(
         "template.html.j2",
         view=view,
@@ -69,11 +69,11 @@ def render(view: RunView) -> str:
         baseline=against_baseline(view.parts),
         breakdown=breakdown(view.parts),
         faults=_faults(experiment, recording),
-        slowest=cases(slowest(recording.requests, count=SLOWEST), recording),
+        slowest=cases(slowest(view.requests, count=SLOWEST), recording),
         failed=cases(failed[:FAILED], recording),
-        kinds=failures(recording.requests)[:KINDS],
+        kinds=failures(view.requests)[:KINDS],
         failures=len(failed),
-        requests=len(recording.requests),
+        requests=len(view.requests),
         facts=_facts(view),
     )
 
@@ -118,7 +118,7 @@ def _sheets(view: RunView, *, hatch: bool = True) -> list["Markup"]:
 
     said = f"Timeline of the run. {view.headline}"
     return [
-        timeline(view.recording, view.experiment, canvas=canvas, summary=said, hatch=hatch)
+        timeline(view.recording, view.requests, view.experiment, canvas=canvas, summary=said, hatch=hatch)
         for canvas in (wide(view.duration), narrow(view.duration))
     ]
 

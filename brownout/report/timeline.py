@@ -1,7 +1,10 @@
 """The one timeline: every lane on the same time axis, the fault windows shaded through all of them."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
+from brownout.evidence.model import Request
 from brownout.evidence.recording import Recording
 from brownout.experiment import Experiment
 from brownout.report import bands, lanes
@@ -12,13 +15,19 @@ from brownout.report.thresholds import deadlines, limits
 
 
 def timeline(
-    recording: Recording, experiment: Experiment, *, canvas: Canvas, summary: str, hatch: bool = True
+    recording: Recording,
+    requests: Sequence[Request],
+    experiment: Experiment,
+    *,
+    canvas: Canvas,
+    summary: str,
+    hatch: bool = True,
 ) -> Markup:
     """The timeline as one SVG element. `summary` is what a screen reader says of it.
 
-    `hatch` is off for all but the first of several timelines on one page, which share its pattern.
+    `requests` are the recording's, which would make them anew. `hatch` is off for all but the first of several
+    timelines on one page, which share its pattern.
     """
-    requests = recording.requests
     width = bin_width(canvas.duration, most=canvas.most_columns)
     columns = bins(requests, duration=canvas.duration, width=width)
     every = "each second" if width == 1 else f"each {width:g} s"

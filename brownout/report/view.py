@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 
+from brownout.evidence.model import Request
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import RunInfo
 from brownout.experiment import Experiment
@@ -31,10 +32,15 @@ class RunView:
     """In what this verdict is not the one that the run itself came to."""
 
     @cached_property
+    def requests(self) -> tuple[Request, ...]:
+        """By intended send time; made once, since a recording makes them anew each time."""
+        return self.recording.requests
+
+    @cached_property
     def duration(self) -> float:
         """Seconds that the charts show."""
-        asked = self.recording.requests
-        return max(self.judgement.end or self.info.duration, *(r.intended for r in asked[-1:]), 1e-3)
+        last = (request.intended for request in self.requests[-1:])
+        return max(self.judgement.end or self.info.duration, *last, 1e-3)
 
     @cached_property
     def headline(self) -> str:
@@ -44,7 +50,7 @@ class RunView:
     def parts(self) -> list[Part]:
         steady = windows(self.experiment, self.recording, end=self.judgement.end)["steady-state before"]
         return parts(
-            self.recording.requests,
+            self.requests,
             self.recording.faults,
             end=self.duration,
             steady=self.duration if steady is None else steady.end,
@@ -57,7 +63,7 @@ class RunView:
     @property
     def uncounted(self) -> int:
         """Requests that count in no part of the run."""
-        return len(self.recording.requests) - sum(part.requests for part in self.stretches)
+        return len(self.requests) - sum(part.requests for part in self.stretches)
 
     @property
     def started(self) -> str:
