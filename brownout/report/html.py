@@ -43,7 +43,10 @@ def write_page(path: Path, page: str) -> None:
         OSError: it could not be written.
     """
     part = path.with_name(f".{path.name}.part")
-    part.write_text(page, encoding="utf-8")
+    # A folder that somebody sent may hold a link of that name, to a file of ours.
+    part.unlink(missing_ok=True)
+    with part.open("x", encoding="utf-8") as file:
+        file.write(page)
     part.replace(path)
 
 

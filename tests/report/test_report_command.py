@@ -170,6 +170,16 @@ def test_a_place_that_cannot_be_written_gets_one_message(good: Path, tmp_path: P
     assert line == f"Error: {path} cannot be written: No such file or directory; say where with --output"
 
 
+def test_a_link_in_a_folder_that_was_sent_leads_nowhere(tmp_path: Path) -> None:
+    folder, mine = run_folder(tmp_path, "sent"), tmp_path / "mine"
+    mine.write_text("precious")
+    for name in ("report.html", ".report.html.part"):
+        (folder / name).symlink_to(mine)
+    assert chaos_report(folder).exit_code == 0
+    assert mine.read_text() == "precious"
+    assert not (folder / "report.html").is_symlink()
+
+
 def test_reading_changes_no_evidence(good: Path) -> None:
     before = (good / "evidence.sqlite").read_bytes()
     assert chaos_report(good, "--format", "markdown").exit_code == 0
