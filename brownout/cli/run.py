@@ -13,7 +13,9 @@ from chaostoolkit.commands.run import run as chaostoolkit_run
 
 # What only one of the two formats understands. Given to the other it is refused: an option that is silently ignored is
 # how an experiment comes to do something else than its author believes.
-_OURS = frozenset({"target", "scale", "seed", "setting", "port", "runs_dir", "instance", "no_abort", "as_json"})
+_OURS = frozenset(
+    {"target", "scale", "seed", "setting", "port", "runs_dir", "instance", "no_abort", "as_json", "events"}
+)
 _THEIRS = frozenset(
     parameter.name for parameter in chaostoolkit_run.params if parameter.name not in {"source", "journal_path"}
 )
@@ -63,6 +65,12 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
     help="Play to the end even when an abort condition is breached: the whole verdict table.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON; progress as JSON lines on stderr.")
+@click.option(
+    "--events",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write what happens to this file as it happens, one JSON object a line, the verdict last; - is stdout.",
+)
 @click.pass_context
 def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     """Run the experiment in SOURCE.
@@ -86,7 +94,10 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     from brownout.prepare import RunOptions
     from brownout.toolkit.execute import execute
 
-    as_json, no_abort = ours.pop("as_json"), ours.pop("no_abort")
+    as_json, no_abort, events = ours.pop("as_json"), ours.pop("no_abort"), ours.pop("events")
+    if as_json and str(events) == "-":
+        msg = "--json and --events - both want stdout: give --events a file"
+        raise click.UsageError(msg, ctx)
     run_options = RunOptions(
         settings=ours.pop("setting"),
         ports=ours.pop("port"),
@@ -104,6 +115,7 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
             journal=journal,
             verbose=verbose,
             as_json=as_json,
+            events=events,
         )
     )
 

@@ -1,11 +1,13 @@
 """The lanes of the timeline that show states: phases of the run, faults, circuit breakers, and single marks."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from brownout.evidence.model import Event, FaultSpan, Transition
 from brownout.report.canvas import TITLE, Canvas, Key, Lane, heading, row_name
 from brownout.report.charts import element, fitted, label, number, tooltip, width_of
 from brownout.report.text import line
+from brownout.report.thresholds import Deadline
 from brownout.units import format_seconds
 
 FAULT_ROW = 20.0
@@ -24,7 +26,7 @@ def phases(canvas: Canvas, events: Sequence[Event]) -> Lane:
     # A method of several faults says its name at each of them.
     found = [e for i, e in enumerate(told) if i == 0 or e.text != told[i - 1].text]
     parts = []
-    for event, following in zip(found, [*found[1:], None], strict=True):
+    for event, following in zip_longest(found, found[1:]):
         start, end = canvas.x(event.at), canvas.x(following.at if following else canvas.duration)
         if end - start < 1:
             continue
@@ -84,8 +86,11 @@ def shades(canvas: Canvas, stretches: Sequence[tuple[float, float]], *, top: flo
     return "".join(parts)
 
 
-def breakers(canvas: Canvas, history: Sequence[Transition]) -> Lane:
-    """One row for each dependency: a thin line while closed, a hatched band while half-open, a solid one while open."""
+def breakers(canvas: Canvas, history: Sequence[Transition], due: Sequence[Deadline] = ()) -> Lane:
+    """One row for each dependency: a thin line while closed, a hatched band while half-open, a solid one while open.
+
+    An upright line is by when the experiment wants it to have moved.
+    """
     by_name: dict[str, list[Transition]] = {}
     for transition in sorted(history, key=lambda t: t.at):
         by_name.setdefault(transition.dependency, []).append(transition)
@@ -96,6 +101,8 @@ def breakers(canvas: Canvas, history: Sequence[Transition]) -> Lane:
     drawn = sorted(moved) + (sorted(quiet) if canvas.beside else [])
     told = f"closed throughout: {', '.join(sorted(quiet))}" if quiet and not canvas.beside else ""
     keys = [Key("closed", "closed"), Key("half-open", f"half-open {canvas.name}"), Key("open", "open")]
+    if any(one.dependency in drawn for one in due):
+        keys.append(Key("deadline", "deadline", line=True))
     head = heading(canvas, "Circuit breakers", keys if drawn else [])
     parts, y = [head.markup], head.height
     for name in drawn[:MOST_BREAKERS]:
@@ -103,6 +110,7 @@ def breakers(canvas: Canvas, history: Sequence[Transition]) -> Lane:
         text, pushed = row_name(canvas, short, middle=BREAKER_ROW / 2)
         middle = pushed + BREAKER_ROW / 2
         states = [_state(canvas, t, end, middle) for t, end in _spans(by_name[name], canvas.duration)]
+        states += [_deadline(canvas, one, middle) for one in due if one.dependency == name]
         parts.append(element("g", text, *states, transform=f"translate(0 {number(y)})"))
         y += BREAKER_ROW + pushed
     if len(drawn) > MOST_BREAKERS:
@@ -112,6 +120,12 @@ def breakers(canvas: Canvas, history: Sequence[Transition]) -> Lane:
         parts.append(label(text, x=canvas.left if canvas.beside else 2.0, y=y + 13, class_="legend"))
         y += TITLE
     return Lane("".join(parts), y)
+
+
+def _deadline(canvas: Canvas, one: Deadline, middle: float) -> str:
+    x = canvas.x(one.at)
+    d = f"M{number(x)} {number(middle - BREAKER_ROW / 2 + 1)}V{number(middle + BREAKER_ROW / 2 - 1)}"
+    return element("path", tooltip(f"{line(one.state)} asked for by {one.at:.2f} s"), d=d, class_="line deadline")
 
 
 def _spans(history: Sequence[Transition], end: float) -> list[tuple[Transition, float]]:

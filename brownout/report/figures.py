@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from brownout.evidence.model import FaultSpan, Request
-from brownout.experiment import Experiment
 
 LEVELS = 5
 """Degradation levels 0 to 4."""
 UNSTATED = LEVELS
 """Index of the answers that disclosed no level."""
+WHOLE, BEFORE, BROKEN, AFTER = "Whole run", "Before", "While broken", "After the heal"
+"""Names of the parts of a run."""
 _STEPS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
@@ -55,8 +56,9 @@ class Stretch:
         return self.degraded / self.ok if self.ok else None
 
 
-def stretch(name: str, seconds: float, requests: Sequence[Request]) -> Stretch:
+def stretch(name: str, seconds: float, requests: Iterable[Request]) -> Stretch:
     """Sum up some requests."""
+    requests = tuple(requests)
     answered = [r for r in requests if r.outcome == "ok"]
     ttft = [r.ttft for r in answered if r.ttft is not None]
     return Stretch(
@@ -71,20 +73,35 @@ def stretch(name: str, seconds: float, requests: Sequence[Request]) -> Stretch:
     )
 
 
-def stretches(requests: Sequence[Request], faults: Sequence[FaultSpan], *, end: float) -> list[Stretch]:
-    """Before the first fault, while any was on, and after the last heal; the whole run where there was no fault."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the run, and the requests that were meant to be sent in it."""
+
+    name: str
+    seconds: float
+    requests: tuple[Request, ...]
+
+
+def parts(
+    requests: Sequence[Request], faults: Sequence[FaultSpan], *, end: float, steady: float = math.inf
+) -> list[Part]:
+    """Before the first fault, while any was on, and after the last heal; the whole run where there was no fault.
+
+    `steady` is when the steady state before the first fault was last judged: what was asked after that may have met the
+    fault on its way, and counts in no part.
+    """
     spans = merged(faults, end=end)
     if not spans:
-        return [stretch("Whole run", end, requests)]
-    first, last = spans[0][0], spans[-1][1]
-    inside = [r for r in requests if any(on <= r.intended < off for on, off in spans)]
-    parts = [
-        stretch("Before", first, [r for r in requests if r.intended < first]),
-        stretch("While broken", sum(off - on for on, off in spans), inside),
+        return [Part(WHOLE, end, tuple(requests))]
+    first, last = min(spans[0][0], steady), spans[-1][1]
+    inside = tuple(r for r in requests if any(on <= r.intended < off for on, off in spans))
+    found = [
+        Part(BEFORE, first, tuple(r for r in requests if r.intended < first)),
+        Part(BROKEN, sum(off - on for on, off in spans), inside),
     ]
     if last < end:
-        parts.append(stretch("After the heal", end - last, [r for r in requests if r.intended >= last]))
-    return parts
+        found.append(Part(AFTER, end - last, tuple(r for r in requests if r.intended >= last)))
+    return found
 
 
 @dataclass(slots=True)
@@ -134,19 +151,6 @@ def bins(requests: Sequence[Request], *, duration: float, width: float) -> list[
         column.p50 = quantile(column.ttft, 0.5)
         column.p95 = quantile(column.ttft, 0.95)
     return columns
-
-
-def slo(experiment: Experiment) -> tuple[str, float] | None:
-    """The objective that the experiment states for the time to first token: `("p95", 0.5)`, in seconds."""
-    for check in (*experiment.steady_state, *experiment.after, *experiment.during):
-        prefix = {"ttft": "", "recovered": "ttft_"}.get(check.probe)
-        if prefix is None:
-            continue
-        for name in ("p95", "p99", "p90", "p50"):
-            value = check.arguments.get(prefix + name)
-            if isinstance(value, int | float):
-                return name, float(value)
-    return None
 
 
 def slowest(requests: Sequence[Request], *, count: int) -> list[Request]:

@@ -1,20 +1,25 @@
 """report.html: one self-contained page that asks the network for nothing."""
 
-import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brownout.evidence.recording import Recording
-from brownout.evidence.store import RunInfo
 from brownout.experiment import Experiment, Step
-from brownout.judge import Judged, Judgement
-from brownout.report.figures import failures, slowest, stretches
-from brownout.report.summary import BLOCKS, ICONS, further_reasons, headline, story
+from brownout.report.baseline import against_baseline
+from brownout.report.breakdown import breakdown
+from brownout.report.budget import budget_of
+from brownout.report.comparison import Comparison
+from brownout.report.figures import failures, slowest
+from brownout.report.summary import ICONS, further_reasons, story
 from brownout.report.text import clean, grouped, line, plural
-from brownout.units import format_seconds, format_share, format_size
+from brownout.report.view import RunView, glance, seconds, setting, share, times
+from brownout.report.worst import cases
+from brownout.units import format_seconds, format_size
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 SLOWEST = 10
 FAILED = 20
@@ -22,28 +27,79 @@ KINDS = 12
 REASONS = 12
 
 
-def write_report(path: Path, info: RunInfo, experiment: Experiment, recording: Recording, judgement: Judgement) -> None:
+def write_report(path: Path, view: RunView) -> None:
     """Write the page to `path`, whole or not at all.
-
-    `experiment` is the one that ran, scaled as it ran.
 
     Raises:
         OSError: it could not be written.
     """
-    page = render(info, experiment, recording, judgement)
+    write_page(path, render(view))
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a text to `path`, whole or not at all.
+
+    Raises:
+        OSError: it could not be written.
+    """
     part = path.with_name(f".{path.name}.part")
-    part.write_text(page, encoding="utf-8")
+    # A folder that somebody sent may hold a link of that name, to a file of ours.
+    part.unlink(missing_ok=True)
+    with part.open("x", encoding="utf-8") as file:
+        file.write(page)
     part.replace(path)
 
 
-def render(info: RunInfo, experiment: Experiment, recording: Recording, judgement: Judgement) -> str:
-    """The page as text."""
+def render(view: RunView) -> str:
+    """The page of one run as text."""
+    from brownout.report.gauge import gauge  # noqa: PLC0415 - with the template's engine, which loads late
+
+    recording, judgement, experiment = view.recording, view.judgement, view.experiment
+    failed = [r for r in view.requests if r.outcome not in ("ok", "pending")]
+    return _page(
+        "template.html.j2",
+        view=view,
+        info=view.info,
+        experiment=experiment,
+        judgement=judgement,
+        reasons=further_reasons(judgement),
+        most_reasons=REASONS,
+        glance=glance(view.stretches),
+        sheets=_sheets(view),
+        moments=story(recording),
+        gauge=gauge,
+        budget=budget_of(experiment, view.parts),
+        baseline=against_baseline(view.parts),
+        breakdown=breakdown(view.parts),
+        faults=_faults(experiment, recording),
+        slowest=cases(slowest(view.requests, count=SLOWEST), recording),
+        failed=cases(failed[:FAILED], recording),
+        kinds=failures(view.requests)[:KINDS],
+        failures=len(failed),
+        requests=len(view.requests),
+        facts=_facts(view),
+    )
+
+
+def render_comparison(compared: Comparison) -> str:
+    """The page of several runs side by side as text."""
+    return _page(
+        "comparison.html.j2",
+        compared=compared,
+        runs=[
+            {"letter": letter, "view": view, "sheets": _sheets(view, hatch=i == 0)}
+            for i, (letter, view) in enumerate(zip(compared.letters, compared.views, strict=True))
+        ],
+        sentences=[compared.sentence(i) for i in range(1, len(compared.views))],
+        regressions=compared.regressions,
+        most_reasons=REASONS,
+    )
+
+
+def _page(template: str, **values: object) -> str:
     # Both take longer to import than everything else that a run needs, and are needed only at its end.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
     from markupsafe import Markup  # noqa: PLC0415
-
-    from brownout.report.canvas import narrow, wide  # noqa: PLC0415
-    from brownout.report.timeline import timeline  # noqa: PLC0415
 
     environment = Environment(
         loader=PackageLoader("brownout.report", "."),
@@ -53,73 +109,26 @@ def render(info: RunInfo, experiment: Experiment, recording: Recording, judgemen
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else clean(value),
     )
-    environment.filters.update(seconds=_seconds, share=_share, moment=_moment, count=grouped, line=line)
-    duration = max(judgement.end or info.duration, *(r.intended for r in recording.requests[-1:]), 1e-3)
-    said = headline(recording, judgement, duration=duration)
-    sheets = [
-        timeline(recording, experiment, canvas=canvas, summary=f"Timeline of the run. {said}")
-        for canvas in (wide(duration), narrow(duration))
+    environment.filters.update(seconds=seconds, share=share, moment=_moment, times=times, count=grouped, line=line)
+    # The style sheet is ours, and `<` in it would be ours too.
+    style = Markup(resources.files("brownout.report").joinpath("style.css").read_text("utf-8"))  # noqa: S704
+    return environment.get_template(template).render(style=style, icons=ICONS, plural=plural, **values)
+
+
+def _sheets(view: RunView, *, hatch: bool = True) -> list["Markup"]:
+    from brownout.report.canvas import narrow, wide  # noqa: PLC0415 - with the template's engine
+    from brownout.report.timeline import timeline  # noqa: PLC0415 - likewise
+
+    said = f"Timeline of the run. {view.headline}"
+    return [
+        timeline(view.recording, view.requests, view.experiment, canvas=canvas, summary=said, hatch=hatch)
+        for canvas in (wide(view.duration), narrow(view.duration))
     ]
-    return environment.get_template(
-        "template.html.j2"
-    ).render(
-        # The style sheet is ours, and `<` in it would be ours too.
-        style=Markup(resources.files("brownout.report").joinpath("style.css").read_text("utf-8")),  # noqa: S704
-        info=info,
-        experiment=experiment,
-        judgement=judgement,
-        icons=ICONS,
-        headline=said,
-        reasons=further_reasons(judgement),
-        most_reasons=REASONS,
-        started=_started(info),
-        duration=duration,
-        stretches=stretches(recording.requests, recording.faults, end=duration),
-        sheets=sheets,
-        moments=story(recording),
-        blocks=_blocks(judgement),
-        tally=_tally(judgement),
-        faults=_faults(experiment, recording),
-        slowest=slowest(recording.requests, count=SLOWEST),
-        failed=sorted((r for r in recording.requests if r.outcome not in ("ok", "pending")), key=lambda r: r.intended)[
-            :FAILED
-        ],
-        kinds=failures(recording.requests)[:KINDS],
-        failures=sum(1 for r in recording.requests if r.outcome not in ("ok", "pending")),
-        requests=len(recording.requests),
-        facts=_facts(info, experiment, recording, end=judgement.end),
-        command=shlex.join(info.command),
-        plural=plural,
-    )
-
-
-def _seconds(value: float | None) -> str:
-    return "–" if value is None else format_seconds(value)
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else format_share(value)
 
 
 def _moment(value: float | None) -> str:
     """A moment of the run: `12.34 s`."""
     return "–" if value is None else f"{value:.2f} s"
-
-
-def _started(info: RunInfo) -> str:
-    return datetime.fromtimestamp(info.started_at, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _blocks(judgement: Judgement) -> list[tuple[str, list[Judged]]]:
-    """The verdicts by the block that their check stands in, in the order of the run."""
-    names = [*BLOCKS, *dict.fromkeys(one.block for one in judgement.judged if one.block not in BLOCKS)]
-    grouped_ = [(BLOCKS.get(name, name), [one for one in judgement.judged if one.block == name]) for name in names]
-    return [(name, members) for name, members in grouped_ if members]
-
-
-def _tally(judgement: Judgement) -> list[tuple[str, int]]:
-    outcomes = [one.verdict.outcome for one in judgement.judged]
-    return [(name, outcomes.count(name)) for name in ("passed", "failed", "inconclusive") if name in outcomes]
 
 
 def _faults(experiment: Experiment, recording: Recording) -> list[dict[str, Any]]:
@@ -151,12 +160,12 @@ def _figure(name: str, value: float) -> str:
     return grouped(int(value)) if value == int(value) else f"{value:.4g}"
 
 
-def _facts(info: RunInfo, experiment: Experiment, recording: Recording, *, end: float) -> list[tuple[str, str]]:
+def _facts(view: RunView) -> list[tuple[str, str]]:
     """What one needs to know to believe or repeat the figures."""
-    load = experiment.load
+    info, load, end = view.info, view.experiment.load, view.judgement.end
     facts = [
         ("Target", info.target),
-        ("Started", _started(info)),
+        ("Started", view.started),
         ("Lasted", f"{end:.1f} s" + ("" if abs(end - info.duration) < 0.05 else f" of {info.duration:.1f} s planned")),
         ("Seed", str(info.seed)),
         ("Scale", f"{info.scale:g}"),
@@ -167,8 +176,10 @@ def _facts(info: RunInfo, experiment: Experiment, recording: Recording, *, end: 
         ),
     ]
     if info.settings:
-        facts.append(("Settings", ", ".join(f"{name}={value}" for name, value in sorted(info.settings.items()))))
-    facts += _peaks(recording)
+        facts.append(
+            ("Settings", ", ".join(f"{name}={setting(value)}" for name, value in sorted(info.settings.items())))
+        )
+    facts += _peaks(view.recording)
     facts += [(name[:1].upper() + name[1:], value) for name, value in info.environment.items()]
     return facts
 

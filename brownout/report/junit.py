@@ -1,6 +1,7 @@
 """junit.xml: one test case a check, and one for the run itself, so that no run that is not green looks green."""
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,13 +20,25 @@ def write_junit(path: Path, info: RunInfo, judgement: Judgement) -> None:
         OSError: it could not be written.
     """
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(junit(info, judgement))
+    part.write_bytes(junit([(info, judgement)]))
     part.replace(path)
 
 
-def junit(info: RunInfo, judgement: Judgement) -> bytes:
-    """The same as bytes: the dialect that Jenkins, GitLab and GitHub's reporters read
+def junit(runs: Sequence[tuple[RunInfo, Judgement]]) -> bytes:
+    """The same as bytes, a suite a run: the dialect that Jenkins, GitLab and GitHub's reporters read
     (https://github.com/testmoapp/junitxml)."""
+    suites = ET.Element("testsuites", name="brownout")
+    made = [_suite(info, judgement) for info, judgement in runs]
+    for name in ("tests", "failures", "errors", "skipped"):
+        suites.set(name, str(sum(int(suite.get(name, "0")) for suite in made)))
+    suites.set("time", f"{sum(judgement.end for _, judgement in runs):.3f}")
+    suites.extend(made)
+    ET.indent(suites)
+    text: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _suite(info: RunInfo, judgement: Judgement) -> ET.Element:
     suite = ET.Element("testsuite", name=line(info.title))
     if info.started_at:
         suite.set("timestamp", datetime.fromtimestamp(info.started_at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%S"))
@@ -52,15 +65,10 @@ def junit(info: RunInfo, judgement: Judgement) -> bytes:
         "errors": sum(case.find("error") is not None for case in cases),
         "skipped": 0,
     }
-    suites = ET.Element("testsuites", name="brownout")
-    for element in (suites, suite):
-        for name, count in counts.items():
-            element.set(name, str(count))
-        element.set("time", f"{judgement.end:.3f}")
-    suites.append(suite)
-    ET.indent(suites)
-    text: bytes = ET.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return text + b"\n"
+    for name, count in counts.items():
+        suite.set(name, str(count))
+    suite.set("time", f"{judgement.end:.3f}")
+    return suite
 
 
 def _properties(parent: ET.Element, values: dict[str, object]) -> None:

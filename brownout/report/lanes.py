@@ -15,8 +15,10 @@ from brownout.report.charts import (
     tick_seconds,
     tooltip,
     value_axis,
+    width_of,
 )
 from brownout.report.figures import LEVELS, UNSTATED, Bin
+from brownout.report.thresholds import Limit
 from brownout.units import format_seconds
 
 LATENCY_HEIGHT = 120.0
@@ -25,12 +27,13 @@ LEAST_ERROR = 3.0
 """One error among thousands of answers is still this many pixels high."""
 
 
-def latency(canvas: Canvas, columns: Sequence[Bin], *, title: str, slo: tuple[str, float] | None) -> Lane:
-    """The median and the 95th percentile of every column, and the objective."""
+def latency(canvas: Canvas, columns: Sequence[Bin], *, title: str, limits: Sequence[Limit]) -> Lane:
+    """The median and the 95th percentile of every column, and what is asked of them, each where it is asked."""
     keys = [Key("p95", "p95", line=True), Key("p50", "p50", line=True)]
-    if slo is not None:
-        keys.append(Key(f"objective: {slo[0]} {format_seconds(slo[1])}", "slo", line=True))
-    axis = latency_axis([c.p95 for c in columns if c.p95 is not None] + ([slo[1]] if slo else []))
+    asked = list(dict.fromkeys(map(str, limits)))
+    if asked:
+        keys.append(Key(f"asked for: {asked[0]}" if len(asked) == 1 else "asked for", "slo", line=True))
+    axis = latency_axis([c.p95 for c in columns if c.p95 is not None] + [limit.seconds for limit in limits])
     head = heading(canvas, title + (" (log scale)" if axis.log else ""), keys)
     top, bottom = head.height + 4, head.height + 4 + LATENCY_HEIGHT
     y = axis.scale(bottom, top)
@@ -47,10 +50,12 @@ def latency(canvas: Canvas, columns: Sequence[Bin], *, title: str, slo: tuple[st
             for c in columns
         ]
         parts.append(element("path", d=steps(points), class_=f"line {class_}"))
-    if slo is not None:
-        end = canvas.width - canvas.right
-        d = f"M{number(canvas.left)} {number(y(slo[1]))}H{number(end)}"
-        parts.append(element("path", tooltip(f"objective: {slo[0]} {format_seconds(slo[1])}"), d=d, class_="line slo"))
+    for limit in limits:
+        start, end, height = canvas.x(limit.start), canvas.x(limit.end), y(limit.seconds)
+        d = f"M{number(start)} {number(height)}H{number(end)}"
+        parts.append(element("path", tooltip(f"asked for: {limit}"), d=d, class_="line slo"))
+        if len(asked) > 1 and width_of(str(limit)) < end - start:
+            parts.append(label(str(limit), x=start + 4, y=height - 5, class_="asked"))
     if not any(c.ttft for c in columns):
         parts.append(_nothing(canvas, "no answer came", (top + bottom) / 2))
     return Lane("".join(parts), bottom)

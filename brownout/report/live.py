@@ -21,7 +21,7 @@ BAR = (10, 24)
 
 
 class LiveProgress:
-    """See the module. Draws itself four times a second on rich's own thread, so that a long silence is seen to move."""
+    """See the module. Draws itself twice a second on rich's own thread, so that a long silence is seen to move."""
 
     def __init__(self, console: Console, *, now: Callable[[], float] = time.monotonic) -> None:
         self._console = console
@@ -33,7 +33,7 @@ class LiveProgress:
         self._stats: LiveStats | None = None
         self._marred = False
         self._spinner = Spinner("dots", style="cyan") if console.encoding.startswith("utf") else Spinner("line")
-        self._live = Live(self, console=console, refresh_per_second=4, transient=True, redirect_stdout=False)
+        self._live = Live(self, console=console, refresh_per_second=2, transient=True, redirect_stdout=False)
 
     def phase(self, name: str, *, start: float | None = None, end: float | None = None) -> None:
         span = None if start is None or end is None else (start, end)

@@ -123,10 +123,12 @@ class PlainProgress:
 
 
 class JsonProgress:
-    """One JSON object a line, each with its `event`: `phase`, `say`, `tick`, `note`, `end`."""
+    """One JSON object a line, each with `event` and `time`: `phase`, `say`, `tick`, `note`, `verdict`, `end`."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, *, now: Callable[[], float] = time.time) -> None:
+        """`now` gives Unix seconds."""
         self._stream = Forgiving(stream)
+        self._now = now
         self._closed = False
 
     def phase(self, name: str, *, start: float | None = None, end: float | None = None) -> None:
@@ -141,12 +143,44 @@ class JsonProgress:
     def note(self, at: float, text: str) -> None:
         self._write("note", at=at, text=text)
 
+    def verdict(self, told: Mapping[str, object]) -> None:
+        """What the run came to, as `chaos run --json` prints it."""
+        self._write("verdict", **told)
+
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._write("end")
 
     def _write(self, event: str, **values: object) -> None:
-        # ASCII: every other character is escaped, so that any reader and any encoding will do.
-        self._stream.write(json.dumps({"event": event, **values}) + "\n")
+        # ASCII: every other character is escaped, so that any reader and any encoding will do. Text is what becomes of
+        # what JSON has no form for: a probe of a user's own may put anything into its verdict.
+        self._stream.write(json.dumps({"event": event, "time": round(self._now(), 3), **values}, default=str) + "\n")
         self._stream.flush()
+
+
+class SharedProgress:
+    """Tells several the same."""
+
+    def __init__(self, *all_of: Progress) -> None:
+        self._all = all_of
+
+    def phase(self, name: str, *, start: float | None = None, end: float | None = None) -> None:
+        for one in self._all:
+            one.phase(name, start=start, end=end)
+
+    def say(self, text: str) -> None:
+        for one in self._all:
+            one.say(text)
+
+    def tick(self, stats: LiveStats) -> None:
+        for one in self._all:
+            one.tick(stats)
+
+    def note(self, at: float, text: str) -> None:
+        for one in self._all:
+            one.note(at, text)
+
+    def close(self) -> None:
+        for one in self._all:
+            one.close()

@@ -23,7 +23,7 @@ BLOCKS: Mapping[str, str] = {
     "abort": "Abort conditions",
 }
 """The blocks of checks, for people, in the order of the run."""
-ICONS: Final = {"passed": "✓", "failed": "✗", "inconclusive": "?", "aborted": "■"}
+ICONS: Final[Mapping[str, str]] = {"passed": "✓", "failed": "✗", "inconclusive": "?", "aborted": "■"}
 """A shape for every outcome, so that none is told by colour alone."""
 
 

@@ -1,18 +1,33 @@
 """The one timeline: every lane on the same time axis, the fault windows shaded through all of them."""
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
+from brownout.evidence.model import Request
 from brownout.evidence.recording import Recording
 from brownout.experiment import Experiment
 from brownout.report import bands, lanes
 from brownout.report.canvas import GAP, Canvas, at
 from brownout.report.charts import clock_label, element, label, number, time_ticks
-from brownout.report.figures import bin_width, bins, merged, slo
+from brownout.report.figures import bin_width, bins, merged
+from brownout.report.thresholds import deadlines, limits
 
 
-def timeline(recording: Recording, experiment: Experiment, *, canvas: Canvas, summary: str) -> Markup:
-    """The timeline as one SVG element. `summary` is what a screen reader says of it."""
-    requests = recording.requests
+def timeline(
+    recording: Recording,
+    requests: Sequence[Request],
+    experiment: Experiment,
+    *,
+    canvas: Canvas,
+    summary: str,
+    hatch: bool = True,
+) -> Markup:
+    """The timeline as one SVG element. `summary` is what a screen reader says of it.
+
+    `requests` are the recording's, which would make them anew. `hatch` is off for all but the first of several
+    timelines on one page, which share its pattern.
+    """
     width = bin_width(canvas.duration, most=canvas.most_columns)
     columns = bins(requests, duration=canvas.duration, width=width)
     every = "each second" if width == 1 else f"each {width:g} s"
@@ -23,10 +38,11 @@ def timeline(recording: Recording, experiment: Experiment, *, canvas: Canvas, su
         bands.faults(canvas, recording.faults),
     ]
     charts = [
-        lanes.latency(canvas, columns, title=title, slo=slo(experiment)),
+        lanes.latency(canvas, columns, title=title, limits=limits(experiment, recording, end=canvas.duration)),
         lanes.answers(canvas, columns),
     ]
-    below = [bands.breakers(canvas, recording.transitions), bands.marks(canvas, recording.events)]
+    due = deadlines(experiment, recording, end=canvas.duration)
+    below = [bands.breakers(canvas, recording.transitions, due), bands.marks(canvas, recording.events)]
 
     parts, y = [], 2.0
     for lane in above:
@@ -54,7 +70,7 @@ def timeline(recording: Recording, experiment: Experiment, *, canvas: Canvas, su
     return Markup(  # noqa: S704
         element(
             "svg",
-            element("defs", _hatch(canvas)),
+            element("defs", _hatch(canvas)) if hatch else "",
             behind,
             *parts,
             bands.aborts(canvas, recording.events, top=top, bottom=bottom),

@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from chaoslib.settings import load_settings
 from chaostoolkit import encoder
 
 from brownout.cli._told import told
-from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, BrownoutError
+from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, BrownoutError, EnvironmentProblem
 from brownout.plan import RunPlan
 from brownout.prepare import RunOptions, prepare
 from brownout.reader import read_experiment
+from brownout.report.progress import JsonProgress, SharedProgress
 from brownout.report.summary import headline
-from brownout.report.terminal import make_progress, summary
+from brownout.report.terminal import console_for, make_progress, summary
 from brownout.toolkit.bridge import Bridge, close_bridge, open_bridge
 from brownout.toolkit.compile import compile_experiment
 from brownout.toolkit.write import write_folder
@@ -29,7 +31,14 @@ logger = logging.getLogger("chaostoolkit")
 
 
 def execute(
-    path: Path, options: RunOptions, *, settings: str, journal: Path | None, verbose: bool, as_json: bool
+    path: Path,
+    options: RunOptions,
+    *,
+    settings: str,
+    journal: Path | None,
+    verbose: bool,
+    as_json: bool,
+    events: Path | None = None,
 ) -> int:
     """Run the experiment at `path`, write the run folder, print the verdict; returns the exit code.
 
@@ -40,13 +49,60 @@ def execute(
         journal: write the journal there too.
         verbose: leave the engine's log on the terminal.
         as_json: progress and verdict as JSON.
+        events: write what happens there too, a JSON object a line; `-` is stdout, and the table goes to stderr.
     """
+    with contextlib.ExitStack() as files:
+        return _execute(path, options, settings, journal, verbose=verbose, out=_Output(as_json, events), files=files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Who is told what."""
+
+    as_json: bool
+    events: Path | None
+
+    @property
+    def takes_stdout(self) -> bool:
+        """Whether stdout is the events' alone."""
+        return str(self.events) == "-"
+
+    def open(self, files: contextlib.ExitStack) -> JsonProgress | None:
+        """Where events go; None where they go nowhere.
+
+        Raises:
+            EnvironmentProblem: the file cannot be written.
+        """
+        if self.events is None:
+            return None
+        if self.takes_stdout:
+            return JsonProgress(sys.stdout)
+        try:
+            return JsonProgress(files.enter_context(self.events.open("w", encoding="utf-8")))
+        except OSError as error:
+            msg = f"the events cannot be written to {self.events}: {error.strerror}"
+            raise EnvironmentProblem(msg) from error
+
+
+def _execute(
+    path: Path,
+    options: RunOptions,
+    settings: str,
+    journal: Path | None,
+    *,
+    verbose: bool,
+    out: _Output,
+    files: contextlib.ExitStack,
+) -> int:
     try:
         with told():
-            plan = prepare(read_experiment(path), options)
+            experiment = read_experiment(path)
+            events = out.open(files)
+            plan = prepare(experiment, options)
         if not verbose:
             _hush()
-        bridge = open_bridge(plan, make_progress(as_json=as_json))
+        progress = make_progress(as_json=out.as_json)
+        bridge = open_bridge(plan, progress if events is None else SharedProgress(progress, events))
     except KeyboardInterrupt:
         click.echo("Aborted before anything was started", err=True)
         return EXIT_ABORTED
@@ -56,7 +112,7 @@ def execute(
         # The engine gives SIGTERM back to whoever had it before; there is still a folder to write.
         bridge.exit.claim()
         record["brownout"] = bridge.finish()
-        return _close(bridge, record, journal=journal, as_json=as_json)
+        return _close(bridge, record, journal=journal, out=out, events=events)
     finally:
         close_bridge()
         bridge.exit.release()
@@ -72,36 +128,53 @@ def _run(plan: RunPlan, settings_path: str) -> dict[str, Any]:
     return record
 
 
-def _close(bridge: Bridge, record: dict[str, Any], *, journal: Path | None, as_json: bool) -> int:
+def _close(
+    bridge: Bridge, record: dict[str, Any], *, journal: Path | None, out: _Output, events: JsonProgress | None
+) -> int:
     judgement = bridge.judgement
-    bridge.progress.close()
     if bridge.failure is not None or judgement is None:
         logger.debug("the run failed", exc_info=bridge.failure)
         _remove_unused(bridge.plan.folder)
-        return _no_verdict("error", f"Error: {bridge.failure}", EXIT_BAD_INPUT, as_json=as_json)
+        return _no_verdict(bridge, "error", f"Error: {bridge.failure}", EXIT_BAD_INPUT, out=out, events=events)
     if not bridge.run.started:
         said = f"Aborted: {bridge.stopped}, before the load was on"
-        return _no_verdict("aborted", said, EXIT_ABORTED, as_json=as_json)
+        return _no_verdict(bridge, "aborted", said, EXIT_ABORTED, out=out, events=events)
     try:
         report = write_folder(bridge.run, judgement, record, also=journal)
-        if as_json:
-            told = record["brownout"] | {"report": str(report)}
+        told = record["brownout"] | {"report": str(report)}
+        if events is not None:
+            events.verdict(told)
+        bridge.progress.close()
+        if out.as_json:
             sys.stdout.write(json.dumps(told, ensure_ascii=True, default=encoder) + "\n")
             sys.stdout.flush()
         else:
             said = headline(bridge.run.recording, judgement, duration=judgement.end)
-            summary(judgement, run_folder=bridge.plan.folder, report=report, headline=said)
+            summary(
+                judgement,
+                run_folder=bridge.plan.folder,
+                report=report,
+                headline=said,
+                console=console_for(sys.stderr if out.takes_stdout else sys.stdout),
+            )
     except (OSError, BrownoutError) as error:
+        bridge.progress.close()
         click.echo(f"Error: the verdict is {judgement.outcome}, but not all was written: {error}", err=True)
         _give_up_stdout()
         return EXIT_BAD_INPUT
     return judgement.exit_code
 
 
-def _no_verdict(outcome: str, said: str, code: int, *, as_json: bool) -> int:
+def _no_verdict(
+    bridge: Bridge, outcome: str, said: str, code: int, *, out: _Output, events: JsonProgress | None
+) -> int:
+    told = {"outcome": outcome, "reasons": [said], "run": None, "checks": []}
+    if events is not None:
+        events.verdict(told)
+    bridge.progress.close()
     click.echo(said, err=True)
-    if as_json:
-        click.echo(json.dumps({"outcome": outcome, "reasons": [said], "run": None, "checks": []}))
+    if out.as_json:
+        click.echo(json.dumps(told))
     return code
 
 

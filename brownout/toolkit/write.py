@@ -24,11 +24,12 @@ def write_folder(run: Run, judgement: Judgement, journal: dict[str, Any], *, als
     """
     from brownout.report.html import write_report  # noqa: PLC0415 - templates load late
     from brownout.report.junit import write_junit  # noqa: PLC0415 - likewise
+    from brownout.report.view import RunView  # noqa: PLC0415 - likewise
 
     text = json.dumps(journal, indent=2, ensure_ascii=False, default=encoder) + "\n"
     for path in (run.plan.folder / "journal.json", *([also] if also else [])):
         path.write_text(text, encoding="utf-8")
     write_junit(run.plan.folder / "junit.xml", run.info, judgement)
     report = run.plan.folder / "report.html"
-    write_report(report, run.info, run.experiment, run.recording, judgement)
+    write_report(report, RunView(run.info, run.experiment, run.recording, judgement, run.plan.folder.name))
     return report

@@ -13,8 +13,9 @@ import pytest
 
 from brownout.evidence.model import Event, FaultSpan
 from brownout.report.html import render, write_report
+from brownout.report.view import RunView
 
-VOID = {"meta", "link", "br", "img", "hr", "input", "rect", "path"}
+VOID = {"meta", "link", "br", "img", "hr", "input", "rect", "path", "circle"}
 
 
 @dataclass
@@ -51,8 +52,12 @@ class Page(HTMLParser):
         return {name for name, _ in self.tags}
 
 
+def view(told: Any) -> RunView:
+    return RunView(told.info, told.experiment, told.recording, told.judgement)
+
+
 def page(told: Any) -> Page:
-    return Page(render(told.info, told.experiment, told.recording, told.judgement))
+    return Page(render(view(told)))
 
 
 KINDS = ("passed", "failed", "inconclusive", "aborted", "nothing", "all_errors", "hostile")
@@ -66,7 +71,8 @@ def test_every_kind_of_run_gives_a_well_formed_page_that_needs_nothing_else(
     found = page(told)
     assert found.names().isdisjoint({"script", "link", "img", "iframe", "object", "embed", "base", "form"})
     for tag, attributes in found.tags:
-        assert not {"src", "href", "srcset", "action", "poster", "xlink:href"} & attributes.keys(), tag
+        assert (attributes.get("href") or "#").startswith("#")
+        assert not {"src", "srcset", "action", "poster", "xlink:href"} & attributes.keys(), tag
         assert not any(name.startswith("on") for name in attributes), tag
         assert "style" not in attributes, tag
     style = "".join(found.texts["style"])
@@ -112,7 +118,7 @@ def test_the_timeline_is_there_for_a_desk_and_for_a_phone_and_shows_every_lane(
     assert [sheet["class"] for sheet in sheets] == ["timeline wide", "timeline narrow"]
     assert all(sheet["role"] == "img" and "vector-db breaker opened" in (sheet["aria-label"] or "") for sheet in sheets)
     assert len(classes(found, "shade")) == 2
-    assert len(classes(found, "slo")) == 4  # the line and its legend, twice
+    assert len(classes(found, "slo")) == 6  # before, after, and the legend; twice
     for lane in ("p50", "p95", "level-0", "level-1", "level-2", "errors", "open", "half-open", "closed"):
         assert classes(found, lane), lane
     open_spans = [1 for tag, attributes in found.tags if tag == "rect" and attributes.get("class") == "open"]
@@ -168,7 +174,7 @@ def test_the_page_is_whole_or_not_there_and_replaces_an_older_one(
 ) -> None:
     told, path = made["passed"](), tmp_path / "report.html"
     path.write_text("old")
-    write_report(path, told.info, told.experiment, told.recording, told.judgement)
+    write_report(path, view(told))
     assert path.read_text("utf-8").rstrip().endswith("</html>")
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["report.html"]
 
@@ -177,7 +183,7 @@ def test_a_run_of_sixty_seconds_is_rendered_within_a_second(made: dict[str, Call
     told = made["passed"]()
     page(told)
     start = time.perf_counter()
-    render(told.info, told.experiment, told.recording, told.judgement)
+    render(view(told))
     assert time.perf_counter() - start < 1
 
 
@@ -188,4 +194,4 @@ def test_an_hour_of_a_hundred_requests_a_second_stays_small(made: dict[str, Call
     for second in range(3600):
         told.recording.add_event(Event(float(second), "note", f"note {second} " * 20))
     judgement = replace(told.judgement, reasons=tuple(f"reason {i}" for i in range(1000)))
-    assert len(render(told.info, told.experiment, told.recording, judgement)) < 3_000_000
+    assert len(render(view(replace(told, judgement=judgement)))) < 3_000_000

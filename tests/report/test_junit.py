@@ -16,7 +16,7 @@ Made = dict[str, Callable[..., Any]]
 
 
 def suite(told: Any) -> ET.Element:
-    found = ET.fromstring(junit(told.info, told.judgement)).find("testsuite")
+    found = ET.fromstring(junit([(told.info, told.judgement)])).find("testsuite")
     assert found is not None
     return found
 

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from brownout.report.live import LiveProgress
-from brownout.report.progress import JsonProgress, LiveStats, PlainProgress, Progress
+from brownout.report.progress import JsonProgress, LiveStats, PlainProgress, Progress, SharedProgress
 from brownout.report.streams import Forgiving
 from brownout.report.terminal import make_progress, summary, verdict_table
 
@@ -91,6 +91,26 @@ def test_json_has_one_object_a_line() -> None:
     ]  # fmt: skip
     assert rows[7]["breakers"] == {"vector-db": "open", "cache": "closed"}
     assert rows[7]["faults"] == [["partition gateway → vector-db", 16.0]]
+
+
+def test_the_verdict_is_an_event_too_whatever_a_probe_puts_into_it() -> None:
+    out = io.StringIO()
+    progress = JsonProgress(out, now=lambda: 1_700_000_000.1234)
+    progress.verdict({"outcome": "failed", "checks": [{"value": Path("odd")}]})
+    progress.close()
+    progress.close()
+    assert [json.loads(row) for row in out.getvalue().splitlines()] == [
+        {"event": "verdict", "time": 1700000000.123, "outcome": "failed", "checks": [{"value": "odd"}]},
+        {"event": "end", "time": 1700000000.123},
+    ]
+
+
+def test_several_are_told_the_same() -> None:
+    outs, watch = [io.StringIO(), io.StringIO(), io.StringIO()], Stopwatch()
+    play(SharedProgress(*(PlainProgress(out, now=watch) for out in outs[:2])), watch)
+    watch.at = 0.0
+    play(PlainProgress(outs[2], now=watch), watch)
+    assert outs[0].getvalue() == outs[1].getvalue() == outs[2].getvalue()
 
 
 def drawn(width: int, *, then: Callable[[LiveProgress], None], color: bool = False) -> str:
