@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from harness import Gateway, Stack, wait_until
+from harness import ACME, GLOBEX, Gateway, Stack, wait_until
 from scripted import Scripted, scripted
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("healthy")]
@@ -94,6 +94,27 @@ def test_the_deadline_travels_and_ends_the_work_without_blaming_the_provider(sta
         assert too_short.error["code"] == "deadline_exceeded"
         assert len(script.asked) == calls
         assert gateway.ask(REFUNDS, timeout_ms="soon").status == 400
+
+
+def test_a_provider_is_told_the_tenant_and_nothing_else_of_the_caller(stack: Stack) -> None:
+    with scripted(Scripted()) as script, stack.gateway(PLAIN | {"retry": "off"}, **chain(script, stack)) as gateway:
+        for token in (ACME, GLOBEX):
+            gateway.ask(REFUNDS, policy="strict", token=token)
+        headers = [asked for _, asked in script.asked]
+        assert [one.pop("x-tenant-id") for one in headers] == ["acme", "globex"]
+        # Connection, content and deadline; neither who asks nor what is asked.
+        assert {name for one in headers for name in one} == {
+            "accept",
+            "accept-encoding",
+            "connection",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent",
+            "x-request-timeout-ms",
+        }
+        said = " ".join(value for one in headers for value in one.values())
+        assert not any(secret in said for secret in (ACME, GLOBEX, REFUNDS))
 
 
 def test_without_deadlines_the_work_goes_on_when_the_caller_has_left(stack: Stack) -> None:

@@ -134,7 +134,11 @@ class Run:
         begun = False
         messages = messages_for(question.conversation, retrieved.documents)
         stream = candidate.provider.stream(
-            candidate.model, messages, max_tokens=question.max_tokens, attempts=self._attempts
+            candidate.model,
+            messages,
+            tenant=question.tenant,
+            max_tokens=question.max_tokens,
+            attempts=self._attempts,
         )
         async with aclosing(stream) as pieces:
             try:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -27,6 +28,7 @@ __all__ = ["Completion", "Provider", "StreamTimeouts", "Token"]
 
 
 DRAIN_LIMIT_S = 0.25
+TENANT_HEADER = "x-tenant-id"
 
 T = TypeVar("T")
 
@@ -80,11 +82,12 @@ class Provider:
         self._chunk = msgspec.json.Decoder(Chunk)
 
     async def stream(
-        self, model: str, messages: Sequence[Message], *, max_tokens: int | None, attempts: Attempts
+        self, model: str, messages: Sequence[Message], *, tenant: str, max_tokens: int | None, attempts: Attempts
     ) -> AsyncGenerator[Token | Completion, None]:
         """Yield tokens and, last, the completion; raise DependencyError when the provider fails, also half-way.
 
-        The caller closes the generator (`contextlib.aclosing`): that ends the call at the provider.
+        The provider is told whose call it is by `X-Tenant-Id`, percent-encoded where a header could not hold it. The
+        caller closes the generator (`contextlib.aclosing`): that ends the call at the provider.
         """
         request = ProviderRequest(
             model=model,
@@ -100,7 +103,11 @@ class Provider:
                 "POST",
                 "/v1/chat/completions",
                 content=body,
-                headers={"content-type": "application/json", **attempts.deadline.headers()},
+                headers={
+                    "content-type": "application/json",
+                    TENANT_HEADER: quote(tenant),
+                    **attempts.deadline.headers(),
+                },
             )
             waiting = _Patience(self._clock, self._timeouts, self.name, attempts)
             self.outstanding += 1
