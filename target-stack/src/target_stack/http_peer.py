@@ -8,17 +8,30 @@ import httpx
 __all__ = ["HttpPeer"]
 
 
+class _Transport(httpx.AsyncHTTPTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except (AttributeError, RuntimeError) as error:
+            # Of a connection that was reset as soon as it was made: anyio asks the socket that is gone for its peer's
+            # name, or uvloop refuses to touch its transport, and httpcore lets both through.
+            raise httpx.ConnectError(str(error), request=request) from error
+
+
 class _Generation:
     def __init__(self, base_url: str, connect_timeout: float | None) -> None:
         self.client = httpx.AsyncClient(
             base_url=base_url,
             # Streams are read as they come off the wire.
             headers={"accept-encoding": "identity"},
-            # Loading the trust store takes 60 ms, which a plain-text link need not pay.
-            verify=base_url.startswith("https:"),
+            transport=_Transport(
+                # Loading the trust store takes 60 ms, which a plain-text link need not pay.
+                verify=base_url.startswith("https:"),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
+                trust_env=False,
+            ),
             # Every call has its own asyncio.timeout; httpx's would be a second, different limit.
             timeout=httpx.Timeout(None, connect=connect_timeout),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
             trust_env=False,
         )
         self.users = 0
