@@ -25,9 +25,11 @@ import pytest
 from target_stack.sse import DONE, SseParser
 
 ADMIN, ACME, GLOBEX = "admin-token", "acme-token", "globex-token"
+INITECH = ["initech-token-1", "initech-token-2"]
 TOKENS = [
     {"token": ACME, "tenant": "acme", "tier": "pro", "region": "eu"},
     {"token": GLOBEX, "tenant": "globex", "tier": "free", "region": "us"},
+    *({"token": token, "tenant": "initech", "tier": "enterprise", "region": "eu"} for token in INITECH),
     {"token": ADMIN, "admin": True},
 ]
 DOCUMENTS = [
@@ -216,19 +218,27 @@ class Gateway:
         headers = {"authorization": f"Bearer {ADMIN}", "content-type": "application/x-ndjson"}
         return self.http.post("/v1/documents", content=lines, headers=headers)
 
-    def ask(self, question: str, *, token: str = ACME, policy: str = "balanced", **more: Any) -> Answer:
+    def ask(
+        self,
+        question: str,
+        *,
+        token: str = ACME,
+        policy: str = "balanced",
+        timeout_ms: int | str | None = None,
+        **more: Any,
+    ) -> Answer:
         body = self._body(question, policy, more)
-        response = self.http.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {token}"})
+        response = self.http.post("/v1/chat/completions", json=body, headers=_headers(token, timeout_ms))
         data = response.json()
         if "error" in data:
             return Answer(response.status_code, response.headers, error=data["error"])
         text = data["choices"][0]["message"]["content"]
         return Answer(response.status_code, response.headers, text, data["serving"], chunks=[data], done=True)
 
-    def abandon(self, question: str, *, stream: bool) -> None:
+    def abandon(self, question: str, *, stream: bool, token: str = ACME) -> None:
         """Ask, and leave: after the first bytes of a stream, or once the provider has begun on a whole answer."""
         body = self._body(question, "balanced", {"stream": stream})
-        headers = {"authorization": f"Bearer {ACME}"}
+        headers = {"authorization": f"Bearer {token}"}
         if stream:
             with self.http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
                 next(response.iter_raw())
@@ -242,11 +252,12 @@ class Gateway:
         *,
         token: str = ACME,
         policy: str = "balanced",
+        timeout_ms: int | None = None,
         on_first_text: Callable[[], None] | None = None,
         **more: Any,
     ) -> Answer:
         body = self._body(question, policy, more) | {"stream": True}
-        headers = {"authorization": f"Bearer {token}"}
+        headers = _headers(token, timeout_ms)
         parser = SseParser()
         with self.http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
             answer = Answer(response.status_code, response.headers)
@@ -286,6 +297,11 @@ class Gateway:
 
     def metric(self, sample: str) -> float:
         return metric(self.http, sample)
+
+
+def _headers(token: str, timeout_ms: int | str | None) -> dict[str, str]:
+    headers = {"authorization": f"Bearer {token}"}
+    return headers if timeout_ms is None else headers | {"x-request-timeout-ms": str(timeout_ms)}
 
 
 def metric(service: httpx.Client, sample: str) -> float:

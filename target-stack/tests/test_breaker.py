@@ -220,7 +220,7 @@ def test_a_call_that_is_late_counts_as_a_failure(clock: FakeClock) -> None:
     with pytest.raises(DependencyError) as raised:
         asyncio.run(dependency.call(lambda: asyncio.sleep(5), attempts))
     assert raised.value.kind is FailureKind.REFUSED
-    assert attempts == {"llm-primary": 3}, "a refused call is not an attempt"
+    assert attempts.calls == {"llm-primary": 3}, "a refused call is not an attempt"
 
 
 def test_a_cancelled_call_releases_its_half_open_place(clock: FakeClock) -> None:

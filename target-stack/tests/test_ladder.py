@@ -107,6 +107,7 @@ def test_an_undisclosed_answer_is_indistinguishable_from_a_healthy_one(making: M
 
 def test_the_serving_object_has_the_documented_fields() -> None:
     assert set(msgspec.structs.asdict(_any_serving())) == {
+        "service_mode",
         "request_id",
         "model",
         "provider",

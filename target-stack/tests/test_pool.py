@@ -198,7 +198,8 @@ def test_a_replica_that_dies_half_way_breaks_its_stream_and_says_so(stack: Stack
 def test_backpressure_moves_requests_on_and_is_nobodys_fault(stack: Stack) -> None:
     # One seat each, taken for most of a second.
     full = {"inference.step-time": 0.05, "inference.max-num-seqs": 1}
-    with pool_of(stack, full) as pool, stack.gateway(SELF_HOSTED, **pool.environ) as gateway:
+    settings = SELF_HOSTED | {"singleflight": False}
+    with pool_of(stack, full) as pool, stack.gateway(settings, **pool.environ) as gateway:
         wait_for_both(gateway)
         with ThreadPoolExecutor(12) as crowd:
             asked = providers(list(crowd.map(lambda _: gateway.ask(REFUNDS), range(12))))

@@ -78,7 +78,9 @@ def test_a_429_keeps_every_request_away_until_its_time_is_over_and_no_breaker_op
         errors = []
         for wait in (0.0, 18.5, 2.0):
             clock.advance(wait)
-            async with aclosing(provider.stream("m", [], max_tokens=None, attempts=Attempts())) as pieces:
+            async with aclosing(
+                provider.stream("m", [], tenant="acme", max_tokens=None, attempts=Attempts())
+            ) as pieces:
                 with pytest.raises(DependencyError) as caught:
                     await anext(pieces)
             errors.append(caught.value)

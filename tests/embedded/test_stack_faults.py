@@ -19,6 +19,8 @@ from brownout.breakage import (
     Kill,
     LimitFileSize,
     LimitMemory,
+    LinkPlace,
+    ProviderFailure,
     ServicePlace,
     SkewClock,
     SlowStart,
@@ -100,6 +102,30 @@ def test_every_service_is_up_and_ready(up: Up) -> None:
         assert {one.pid for one in services.values()} <= {
             process.pid for process in psutil.Process(up.target.recovery()["supervisor"]["pid"]).children()
         }
+
+    up.runner.run(play())
+
+
+def test_a_provider_that_fails_one_tenant_fails_no_other(up: Up) -> None:
+    place = LinkPlace("gateway", "llm-primary")
+    breakage = ProviderFailure(provider="openai", failure="server_error", tenant=tenants()[0])
+
+    async def provider(tenant: str) -> str:
+        answer = await up.ask(tenant, QUESTION)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["serving"]["provider"])
+
+    async def play() -> None:
+        await up.target.inject(place, breakage, lease="one-tenant", ttl=60.0)
+        try:
+            answered_by = [await provider(tenant) for tenant in tenants()]
+            assert answered_by == ["llm-secondary", *["llm-primary"] * (len(tenants()) - 1)]
+            figures = (await up.target.prove(place, breakage, lease="one-tenant")).figures
+            assert (figures["matched_requests"], figures["failed_requests"]) == (1, 1)
+            assert figures["requests"] == len(tenants())
+        finally:
+            await up.target.heal(place, breakage, lease="one-tenant")
+        assert await provider(tenants()[0]) == "llm-primary"
 
     up.runner.run(play())
 

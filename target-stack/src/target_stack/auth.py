@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from target_stack.failures import StackError
+from target_stack.tier import Tier
 
 __all__ = ["Authenticator", "Principal"]
 
@@ -13,16 +14,20 @@ __all__ = ["Authenticator", "Principal"]
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     tenant: str = ""
-    tier: str = "free"
+    tier: Tier = "free"
     region: str = ""
     admin: bool = False
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """The holder of a token. An admin without a tenant may load documents but not ask."""
+    """The holder of a token. An admin without a tenant may load documents but not ask.
 
+    `id` tells tokens apart and does not reveal them.
+    """
+
+    id: str
     tenant: str
-    tier: str
+    tier: Tier
     region: str
     admin: bool
 
@@ -42,7 +47,11 @@ class Authenticator:
             raise ValueError(msg) from None
         self._principals = {
             _digest(entry.token.encode()): Principal(
-                tenant=entry.tenant, tier=entry.tier, region=entry.region, admin=entry.admin
+                id=_digest(entry.token.encode()).hex()[:16],
+                tenant=entry.tenant,
+                tier=entry.tier,
+                region=entry.region,
+                admin=entry.admin,
             )
             for entry in entries
         }

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 
 import msgspec
 import structlog
@@ -10,12 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from target_stack.answering import Answerer, Begin, BrokenStreamError, Finish, Question, Text
+from target_stack.admission import Admission, address_of
+from target_stack.answering import Answerer
 from target_stack.asgi import cancel, disconnect, send_body, send_response
 from target_stack.auth import Authenticator
 from target_stack.clock import Clock
+from target_stack.deadline import HEADER, DeadlinePolicy
 from target_stack.failures import StackError
 from target_stack.metrics import GatewayMetrics
+from target_stack.parts import Begin, BrokenStreamError, Finish, Question, Text
 from target_stack.policy import Policy, PolicyName
 from target_stack.serving import Serving, headers_of
 from target_stack.sse import DONE, encode
@@ -48,6 +51,8 @@ class ChatEndpoint:
         metrics: GatewayMetrics,
         *,
         request_ids: Iterable[str],
+        deadlines: DeadlinePolicy,
+        admission: Admission,
     ) -> None:
         self._authenticator = authenticator
         self._answerer = answerer
@@ -55,6 +60,8 @@ class ChatEndpoint:
         self._clock = clock
         self._metrics = metrics
         self._request_ids = iter(request_ids)
+        self._deadlines = deadlines
+        self._admission = admission
         self._decoder = msgspec.json.Decoder(ChatRequest)
 
     async def __call__(self, request: Request) -> Response:
@@ -62,23 +69,36 @@ class ChatEndpoint:
         request_id = next(self._request_ids)
         try:
             principal = self._authenticator.tenant(request.headers.get("authorization"))
+            client = request.client.host if request.client else None
+            self._admission.check(principal, address_of(client, request.headers.get("x-forwarded-for")))
+            deadline = self._deadlines.of(request.headers.get(HEADER), self._clock, arrived_at=arrived_at)
             chat = self._parse(await request.body())
         except StackError as error:
             self._metrics.errors.labels(error.source.value).inc()
             log.info("refused", request_id=request_id, status=error.status, code=error.code)
             return error_response(error, {"x-request-id": request_id})
+        self._metrics.requests.labels(principal.tier).inc()
         question = Question(
             request_id=request_id,
             tenant=principal.tenant,
+            tier=principal.tier,
             policy=self._policies[chat.policy],
             conversation=tuple(chat.messages),
             arrived_at=arrived_at,
+            deadline=deadline,
             hold=not chat.stream,
             max_tokens=chat.max_tokens,
         )
         include_usage = chat.stream_options is not None and chat.stream_options.include_usage
         return _LiveResponse(
-            self._answerer, question, self._clock, self._metrics, stream=chat.stream, include_usage=include_usage
+            self._answerer,
+            question,
+            self._admission.place(principal, deadline),
+            self._clock,
+            self._metrics,
+            stream=chat.stream,
+            include_usage=include_usage,
+            heed_leaving=self._deadlines.enabled,
         )
 
     def _parse(self, body: bytes) -> ChatRequest:
@@ -102,19 +122,23 @@ class _LiveResponse(Response):
         self,
         answerer: Answerer,
         question: Question,
+        place: AbstractAsyncContextManager[None],
         clock: Clock,
         metrics: GatewayMetrics,
         *,
         stream: bool,
         include_usage: bool,
+        heed_leaving: bool,
     ) -> None:
         super().__init__()
         self._answerer = answerer
         self._question = question
+        self._place = place
         self._clock = clock
         self._metrics = metrics
         self._stream = stream
         self._include_usage = include_usage
+        self._heed_leaving = heed_leaving
         self._created = int(clock.unix())
         self._begun: Serving | None = None
         self._outcome = "abandoned"
@@ -123,7 +147,11 @@ class _LiveResponse(Response):
         work = asyncio.create_task(self._respond(send))
         gone = asyncio.create_task(disconnect(receive))
         try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({work, gone} if self._heed_leaving else {work}, return_when=asyncio.FIRST_COMPLETED)
+            if self._outcome == "ok":
+                # The server says "disconnect" after a whole response, too. What is left is tidying up: the provider's
+                # connection is read to its end, so that it can be used again.
+                await asyncio.wait({work})
         except asyncio.CancelledError:
             if not work.done() and not gone.done():
                 await cancel(work)
@@ -139,10 +167,11 @@ class _LiveResponse(Response):
 
     async def _respond(self, send: Send) -> None:
         try:
-            if self._stream:
-                await self._respond_with_events(send)
-            else:
-                await self._respond_with_body(send)
+            async with self._place:
+                if self._stream:
+                    await self._respond_with_events(send)
+                else:
+                    await self._respond_with_body(send)
         except StackError as error:
             self._outcome = error.code
             self._metrics.errors.labels(error.source.value).inc()
@@ -159,8 +188,8 @@ class _LiveResponse(Response):
                     case Text(piece):
                         text.append(piece)
                     case Finish(reason, serving):
+                        self._outcome = "ok"
                         await send_response(send, self._whole("".join(text), reason, serving))
-        self._outcome = "ok"
 
     def _whole(self, text: str, finish_reason: str, serving: Serving) -> Response:
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
@@ -183,8 +212,8 @@ class _LiveResponse(Response):
                         case Text(piece):
                             await self._chunk(send, self._begun, {"content": piece})
                         case Finish(reason, serving):
+                            self._outcome = "ok"
                             await self._finish(send, reason, serving)
-            self._outcome = "ok"
         except BrokenStreamError as error:
             self._outcome = error.error.code
             self._metrics.stream_failures.labels(error.reason).inc()

@@ -27,22 +27,22 @@ class Embedder:
 
     async def embed(self, text: str, attempts: Attempts) -> list[float]:
         """Return the vector of one text; raise DependencyError when the service gives none in time."""
-        return (await self._dependency.call(lambda: self._post([text]), attempts))[0]
+        return (await self._dependency.call(lambda: self._post([text], attempts.deadline.headers()), attempts))[0]
 
     async def embed_batches(self, texts: Sequence[str]) -> list[list[float]]:
         """Return the vectors of many texts, without the query's time limit; raise DependencyError."""
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
             async with self._dependency.guarded(Attempts()):
-                vectors += await self._post(list(texts[start : start + BATCH]))
+                vectors += await self._post(list(texts[start : start + BATCH]), {})
         return vectors
 
-    async def _post(self, texts: list[str]) -> list[list[float]]:
+    async def _post(self, texts: list[str], headers: dict[str, str]) -> list[list[float]]:
         body = msgspec.json.encode(EmbeddingRequest(input=texts))
         try:
             async with self._peer.client() as client:
                 response = await client.post(
-                    "/v1/embeddings", content=body, headers={"content-type": "application/json"}
+                    "/v1/embeddings", content=body, headers={"content-type": "application/json", **headers}
                 )
         except httpx.HTTPError as error:
             raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error

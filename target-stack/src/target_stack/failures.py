@@ -6,7 +6,7 @@ Only the dependency's own faults open its breaker: a 429 asks for patience, and 
 
 from enum import StrEnum
 
-__all__ = ["DependencyError", "ErrorSource", "FailureKind", "StackError", "source_of_status"]
+__all__ = ["DependencyError", "ErrorSource", "FailureKind", "StackError", "out_of_time", "source_of_status"]
 
 
 class ErrorSource(StrEnum):
@@ -26,6 +26,7 @@ class FailureKind(StrEnum):
     STATUS = "status"
     MALFORMED = "malformed"
     CUT = "cut"  # it began to answer and stopped
+    DEADLINE = "deadline"  # the request's own time was up, before or while it was called
 
 
 class DependencyError(Exception):
@@ -39,14 +40,16 @@ class DependencyError(Exception):
         kind: FailureKind,
         source: ErrorSource = ErrorSource.PROVIDER,
         retry_after: str | None = None,
+        backpressure: bool = False,
     ) -> None:
-        """`retry_after` is the dependency's own header."""
+        """`retry_after` is the dependency's own header; `backpressure`: it refused because it is nearly full."""
         super().__init__(f"{dependency}: {reason}")
         self.dependency = dependency
         self.reason = reason
         self.kind = kind
         self.source = source
         self.retry_after = retry_after
+        self.backpressure = backpressure
 
 
 class StackError(Exception):
@@ -73,6 +76,12 @@ class StackError(Exception):
     def body(self) -> dict[str, object]:
         """Return the error object, in the shape of the OpenAI API with `error_source` added."""
         return {"message": self.message, "type": self.kind, "code": self.code, "error_source": self.source.value}
+
+
+def out_of_time(dependency: str) -> DependencyError:
+    """Return the failure of a call that its request had no time for. It is not the dependency's fault."""
+    reason = "the request's time was up"
+    return DependencyError(dependency, reason, kind=FailureKind.DEADLINE, source=ErrorSource.OWN_SYSTEM)
 
 
 def source_of_status(status: int, *, declared: str | None) -> ErrorSource:

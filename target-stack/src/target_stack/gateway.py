@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,15 +16,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from target_stack.answering import Answerer, CachedAnswer
+from target_stack.admission import Admission
+from target_stack.answering import Answerer
 from target_stack.asgi import cancel
 from target_stack.auth import Authenticator
+from target_stack.backpressure import Backpressure
 from target_stack.breaker import BreakerConfig, CircuitBreaker, State, Transition
+from target_stack.bulkhead import Bulkhead
 from target_stack.cache import Cache, JsonCache
+from target_stack.chain import ProviderChain
 from target_stack.chat import ChatEndpoint, error_response
 from target_stack.clock import Clock, SystemClock
+from target_stack.deadline import DeadlinePolicy
 from target_stack.dependency import Dependency
 from target_stack.documents import Document, parse_documents
+from target_stack.draft import Tools
 from target_stack.embedder import Embedder
 from target_stack.events import EventRing
 from target_stack.failures import StackError
@@ -33,17 +40,26 @@ from target_stack.keyword import KeywordIndex
 from target_stack.ladder import ModelClass
 from target_stack.metrics import GatewayMetrics
 from target_stack.naming import resolver_from
+from target_stack.parts import CachedAnswer
 from target_stack.policy import policies
 from target_stack.pricing import PriceTable
-from target_stack.providers import Provider, ProviderChain, StreamTimeouts
+from target_stack.providers import Provider, StreamTimeouts
+from target_stack.rate_limit import limits_from
 from target_stack.readiness import Readiness, expect_one_ready, expect_ready, healthy
 from target_stack.replicas import HealthChecks, ReplicaPool
 from target_stack.retrieval import HybridSearch, Retriever
+from target_stack.retry import NAIVE_TRIES, RetryBudget, RetryConfig, RetryMode
 from target_stack.server import run
+from target_stack.service_mode import Mode, ModeConfig, ServiceMode
 from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, ConfigurationError, Settings
+from target_stack.singleflight import SingleFlight
 from target_stack.vector_store import VectorStore
 
 __all__ = ["Gateway", "serve"]
+
+MODE_INTERVAL_S = 0.1
+
+log = structlog.get_logger()
 
 
 def serve(settings: Settings, environ: Mapping[str, str], *, host: str, port: int) -> None:
@@ -83,6 +99,9 @@ class Gateway:
         if replicas:
             needed["inference"] = self._replica_ready
         self._readiness = Readiness(needed)
+        self._backpressure = Backpressure.from_settings(settings, clock)
+        self._bulkhead = Bulkhead.from_settings(settings)
+        self._mode = self._service_mode()
         self._ingestion = Ingestion(
             self._embedder,
             self._store,
@@ -97,6 +116,8 @@ class Gateway:
             clock,
             self.metrics,
             request_ids=_request_ids(environ.get("STACK_SEED")),
+            deadlines=DeadlinePolicy.from_settings(settings),
+            admission=self._admission(),
         )
 
     def app(self) -> Starlette:
@@ -151,7 +172,8 @@ class Gateway:
         self.events.breaker(name, from_state=None, to_state=State.CLOSED.value, reason="start")
         self.metrics.watch(name, breaker)
         timeout = settings.number("llm.timeout" if name in (*PROVIDERS, *REPLICAS) else f"{name}.timeout")
-        return Dependency(name, breaker, self.metrics, timeout=timeout)
+        naive = settings.text("retry") == RetryMode.NAIVE
+        return Dependency(name, breaker, self.metrics, timeout=timeout, tries=NAIVE_TRIES if naive else 1)
 
     def _on_transition(self, name: str, transition: Transition) -> None:
         self.events.breaker(
@@ -206,17 +228,50 @@ class Gateway:
             top_k=settings.integer("retrieval.top-k"),
             rrf_k=settings.integer("retrieval.rrf-k"),
         )
+        chain = self._chain()
         return Answerer(
             Retriever(search, documents),
-            self._chain(),
-            PriceTable.from_settings(settings),
-            self.clock,
-            self.metrics,
-            exact=self._answers("exact", exact_ttl),
-            last=self._answers("answer", kept_ttl),
+            chain,
+            Tools(
+                clock=self.clock,
+                metrics=self.metrics,
+                prices=PriceTable.from_settings(settings),
+                models=chain.models,
+                exact=self._answers("exact", exact_ttl),
+                last=self._answers("answer", kept_ttl),
+                disclosure=settings.switch("disclosure"),
+            ),
             read_exact=settings.switch("exact-cache"),
             fallbacks=settings.switch("fallbacks"),
-            disclosure=settings.switch("disclosure"),
+            backpressure=self._backpressure,
+            flights=SingleFlight() if settings.switch("singleflight") else None,
+            mode=self._mode,
+        )
+
+    def _service_mode(self) -> ServiceMode:
+        def on_change(before: Mode, after: Mode) -> None:
+            log.warning("service mode", before=before.name.lower(), after=after.name.lower())
+            self.metrics.mode_changes.labels(before.name.lower(), after.name.lower()).inc()
+
+        service = ServiceMode(ModeConfig.from_settings(self.settings), self.clock, on_change=on_change)
+        self.metrics.watch_mode(service)
+        return service
+
+    async def _watch_load(self) -> None:
+        while True:
+            self._mode.tick(self._bulkhead.utilisation)
+            await asyncio.sleep(MODE_INTERVAL_S)
+
+    def _admission(self) -> Admission:
+        settings = self.settings
+        self.metrics.watch_admission(self._bulkhead, self._backpressure)
+        return Admission(
+            self.clock,
+            self.metrics,
+            limits=limits_from(settings) if settings.switch("rate-limit") else None,
+            backpressure=self._backpressure,
+            bulkhead=self._bulkhead if settings.switch("bulkhead") else None,
+            retry_after=settings.number("bulkhead.retry-after"),
         )
 
     @property
@@ -260,20 +315,24 @@ class Gateway:
         settings = self.settings
         return ProviderChain(
             [self._provider(name, peer, settings.words(f"{name}.model")) for name, peer in self._peers.items()],
+            self.clock,
+            _source(self._environ.get("STACK_SEED")),
             models={
                 ModelClass.MAIN: settings.text("main-model"),
                 ModelClass.SMALL: settings.text("small-model"),
             },
-            max_attempts=settings.integer("llm.max-attempts"),
+            retry=RetryConfig.from_settings(settings),
+            budget=RetryBudget.from_settings(settings),
             failover=settings.switch("failover"),
             replicas=self._pool,
+            on_retry=lambda name, outcome: self.metrics.retries.labels(name, outcome).inc(),
         )
 
     # Start and stop
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._readiness.run())]
+        tasks = [asyncio.create_task(self._readiness.run()), asyncio.create_task(self._watch_load())]
         if self._pool is not None:
             tasks.append(asyncio.create_task(self._health_checks(self._pool).run()))
         for task in tasks:
@@ -349,8 +408,12 @@ def _raise_bugs(task: asyncio.Task[None]) -> None:
         task.result()
 
 
+def _source(seed: str | None) -> random.Random:
+    return random.Random(seed) if seed else random.SystemRandom()  # noqa: S311 -- for ids and jitter, not for secrets
+
+
 def _request_ids(seed: str | None) -> Iterator[str]:
-    source = random.Random(seed) if seed else random.SystemRandom()  # noqa: S311 -- ids are not secrets
+    source = _source(seed)
     while True:
         yield f"{source.getrandbits(64):016x}"
 

@@ -13,7 +13,17 @@ from enum import StrEnum
 
 from target_stack.policy import Policy
 
-__all__ = ["CACHED_ANSWER_LEVEL", "LADDER_TOP", "Ladder", "ModelClass", "Quality", "Source", "level_of", "quality_of"]
+__all__ = [
+    "CACHED_ANSWER_LEVEL",
+    "LADDER_TOP",
+    "SMALL_MODEL_LEVEL",
+    "Ladder",
+    "ModelClass",
+    "Quality",
+    "Source",
+    "level_of",
+    "quality_of",
+]
 
 LADDER_TOP = 0
 CACHED_ANSWER_LEVEL = 4
@@ -70,6 +80,8 @@ class Ladder:
 
     policy: Policy
     enabled: bool
+    prefers_small: bool = False
+    """Whether the small model is to be tried first, because the service is reduced."""
 
     def stand_ins(self, failed: str) -> tuple[Source, ...]:
         """Return what to try, in this order, when fresh retrieval failed at the dependency `failed`.
@@ -89,7 +101,7 @@ class Ladder:
     def models(self) -> tuple[ModelClass, ...]:
         """Return the classes of model to try, in this order."""
         if self.enabled and self.policy.allow_smaller_model:
-            return (ModelClass.MAIN, ModelClass.SMALL)
+            return (ModelClass.SMALL, ModelClass.MAIN) if self.prefers_small else (ModelClass.MAIN, ModelClass.SMALL)
         return (ModelClass.MAIN,)
 
     def may_end_with_cached_answer(self) -> bool:

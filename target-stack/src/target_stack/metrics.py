@@ -1,12 +1,17 @@
 """Prometheus metrics of the gateway. Names and labels are a published contract: dashboards and probes read them."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from target_stack.backpressure import Backpressure
 from target_stack.breaker import CircuitBreaker, State, Transition
+from target_stack.bulkhead import Bulkhead
+from target_stack.service_mode import ServiceMode
+from target_stack.tier import TIERS
 
 __all__ = ["GatewayMetrics"]
 
@@ -71,6 +76,34 @@ class GatewayMetrics:
         self.dependency_calls = self._counter(
             "dependency_calls", "Calls of a dependency; refused ones were not made.", "dependency", "outcome"
         )
+        self.calls_per_request = Histogram(
+            "calls_per_request",
+            "Calls of a dependency for one request; requests that made none are left out.",
+            ["dependency"],
+            buckets=(1, 2, 3, 6, 9),
+            registry=self.registry,
+        )
+        self.rate_limited = self._counter("rate_limited", "Requests over their user's or address's limit.", "tier")
+        self.shed = self._counter("shed", "Requests that were not let in, though within their limit.", "tier", "reason")
+        self.queue_wait = Histogram(
+            "queue_wait_seconds",
+            "From a request's arrival at the bulkhead to its place behind it.",
+            ["tier"],
+            buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self.registry,
+        )
+        self._queue_depth = self._gauge("queue_depth", "Requests that wait for a place.", "tier")
+        self._in_progress = self._gauge("requests_in_progress", "Requests that have a place.", "tier")
+        self._backpressure = Gauge(
+            "backpressure_level", "1 while the free tier is shed, 2 while pro is too.", registry=self.registry
+        )
+        self.single_flight = self._counter(
+            "single_flight", "Questions put to models: led, or joined to the same one under way.", "role"
+        )
+        self._mode = Gauge("service_mode", "0 full, 1 reduced, 2 emergency.", registry=self.registry)
+        self.mode_changes = self._counter("service_mode_changes", "Changes of the service's mode.", "from", "to")
+        self.retries = self._counter("retries", "Retries, and why one was not made.", "dependency", "outcome")
+        self.requests = self._counter("requests", "Questions that were let in, by tier.", "tier")
         self.errors = self._counter("errors", "Requests that ended in an error, by whose fault it was.", "source")
         self.stream_failures = self._counter("stream_failures", "Streams that ended in an error event.", "reason")
         self._replica_ready = self._gauge("replica_ready", "1 while a replica's health check succeeds.", "replica")
@@ -86,6 +119,17 @@ class GatewayMetrics:
         """Show this replica's state from now on."""
         self._replica_ready.labels(name).set_function(ready)
         self._replica_requests.labels(name).set_function(requests)
+
+    def watch_admission(self, bulkhead: Bulkhead, backpressure: Backpressure) -> None:
+        """Show the queues and what workers say from now on."""
+        for tier in TIERS:
+            self._queue_depth.labels(tier).set_function(partial(bulkhead.waiting, tier))
+            self._in_progress.labels(tier).set_function(partial(bulkhead.admitted, tier))
+        self._backpressure.set_function(lambda: backpressure.level)
+
+    def watch_mode(self, service: ServiceMode) -> None:
+        """Show the service's mode from now on."""
+        self._mode.set_function(lambda: service.mode.value)
 
     def watch(self, dependency: str, breaker: CircuitBreaker) -> None:
         """Show this breaker's state from now on."""

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import httpcore
-import httpx
 
 from target_stack.clock import Clock
 from target_stack.settings import ConfigurationError
 
-__all__ = ["Resolver", "UnresolvedError", "resolver_from", "transport"]
+__all__ = ["Resolver", "UnresolvedError", "resolver_from", "resolving_backend"]
 
 LIMIT_S = 5.0
 """For one question where its asker has no limit; as resolv.conf(5) has it."""
@@ -94,23 +93,9 @@ def resolver_from(environ: Mapping[str, str], clock: Clock) -> Resolver | None:
     return Resolver(host, int(port), clock)
 
 
-def transport(resolver: Resolver, *, verify: bool, limits: httpx.Limits) -> httpx.AsyncHTTPTransport:
-    """Return an httpx transport whose new connections go where that resolver says."""
-    return _Transport(_Backend(resolver), verify=verify, limits=limits)
-
-
-class _Transport(httpx.AsyncHTTPTransport):
-    """httpx hands no network backend on to its pool, so this one makes the pool itself."""
-
-    def __init__(self, backend: httpcore.AsyncNetworkBackend, *, verify: bool, limits: httpx.Limits) -> None:
-        super().__init__(verify=False, trust_env=False)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(verify=verify, trust_env=False),
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=backend,
-        )
+def resolving_backend(resolver: Resolver) -> httpcore.AsyncNetworkBackend:
+    """Return a network backend for httpcore whose new connections go where that resolver says."""
+    return _Backend(resolver)
 
 
 class _Backend(httpcore.AnyIOBackend):

@@ -1,33 +1,34 @@
-"""The LLM providers: streamed calls, and the order in which they are tried.
+"""An LLM provider, or a replica of a self-hosted model: streamed calls.
 
 Every call is streamed, also for a caller who wants one body: only a stream shows a provider that has stalled.
 """
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
+from target_stack import backpressure
 from target_stack.clock import Clock
 from target_stack.dependency import Attempts, Dependency
-from target_stack.failures import DependencyError, ErrorSource, FailureKind, source_of_status
+from target_stack.failures import DependencyError, ErrorSource, FailureKind, out_of_time, source_of_status
 from target_stack.http_peer import HttpPeer
-from target_stack.ladder import ModelClass
-from target_stack.replicas import ReplicaPool
 from target_stack.retry_after import RetryAfter
 from target_stack.serving import Usage
 from target_stack.sse import DONE, SseParser
 from target_stack.wire import Chunk, Message, ProviderRequest, StreamOptions, declared_source
 
-__all__ = ["Candidate", "Completion", "Provider", "ProviderChain", "StreamTimeouts", "Token"]
+__all__ = ["Completion", "Provider", "StreamTimeouts", "Token"]
 
 
 DRAIN_LIMIT_S = 0.25
+TENANT_HEADER = "x-tenant-id"
 
 T = TypeVar("T")
 
@@ -81,11 +82,12 @@ class Provider:
         self._chunk = msgspec.json.Decoder(Chunk)
 
     async def stream(
-        self, model: str, messages: Sequence[Message], *, max_tokens: int | None, attempts: Attempts
+        self, model: str, messages: Sequence[Message], *, tenant: str, max_tokens: int | None, attempts: Attempts
     ) -> AsyncGenerator[Token | Completion, None]:
         """Yield tokens and, last, the completion; raise DependencyError when the provider fails, also half-way.
 
-        The caller closes the generator (`contextlib.aclosing`): that ends the call at the provider.
+        The provider is told whose call it is by `X-Tenant-Id`, percent-encoded where a header could not hold it. The
+        caller closes the generator (`contextlib.aclosing`): that ends the call at the provider.
         """
         request = ProviderRequest(
             model=model,
@@ -98,9 +100,16 @@ class Provider:
         async with self._dependency.guarded(attempts), self._peer.client() as client:
             body = msgspec.json.encode(request)
             http = client.build_request(
-                "POST", "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
+                "POST",
+                "/v1/chat/completions",
+                content=body,
+                headers={
+                    "content-type": "application/json",
+                    TENANT_HEADER: quote(tenant),
+                    **attempts.deadline.headers(),
+                },
             )
-            waiting = _Patience(self._clock, self._timeouts, self.name)
+            waiting = _Patience(self._clock, self._timeouts, self.name, attempts)
             self.outstanding += 1
             try:
                 response = await waiting.wait_for(client.send(http, stream=True))
@@ -139,6 +148,7 @@ class Provider:
             kind=FailureKind.STATUS,
             source=source_of_status(response.status_code, declared=declared_source(body)),
             retry_after=response.headers.get("retry-after"),
+            backpressure=response.headers.get(backpressure.HEADER) == backpressure.HIGH,
         )
 
     async def _pieces(
@@ -191,8 +201,9 @@ async def _drain(incoming: AsyncIterator[bytes]) -> None:
 class _Patience:
     """The time limits of one call. Only waiting counts: a slow reader of ours is no fault of the provider's."""
 
-    def __init__(self, clock: Clock, timeouts: StreamTimeouts, dependency: str) -> None:
+    def __init__(self, clock: Clock, timeouts: StreamTimeouts, dependency: str, attempts: Attempts) -> None:
         self.started = False
+        self._attempts = attempts
         self._clock = clock
         self._timeouts = timeouts
         self._dependency = dependency
@@ -203,75 +214,16 @@ class _Patience:
         timeouts = self._timeouts
         soon = timeouts.inter_token if self.started else timeouts.first_token - self._waited
         since = self._clock.monotonic()
+        limit = max(min(soon, timeouts.total - self._waited), 0)
+        left = self._attempts.deadline.left_downstream()
         try:
-            async with asyncio.timeout(max(min(soon, timeouts.total - self._waited), 0)):
+            async with asyncio.timeout(min(limit, left)):
                 return await work
         except TimeoutError:
+            if left < limit:
+                raise out_of_time(self._dependency) from None
             what = "no next token" if self.started else "no first token"
             reason = f"{what} in time, {self._waited + self._clock.monotonic() - since:.2f} s waited in all"
             raise DependencyError(self._dependency, reason, kind=FailureKind.TIMEOUT) from None
         finally:
             self._waited += self._clock.monotonic() - since
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A call worth trying."""
-
-    provider: Provider
-    model: str
-    model_class: ModelClass
-
-
-class ProviderChain:
-    """Providers in the order of failover; before them the replicas of a self-hosted model, where there are any."""
-
-    def __init__(
-        self,
-        providers: Sequence[Provider],
-        *,
-        models: dict[ModelClass, str],
-        max_attempts: int,
-        failover: bool,
-        replicas: ReplicaPool[Provider] | None = None,
-    ) -> None:
-        self._providers = tuple(providers)
-        self._replicas = replicas
-        self._failover = failover
-        self.models = models
-        self._max_attempts = max_attempts
-
-    @property
-    def first(self) -> frozenset[str]:
-        """Names of those of whom one answers when all is well."""
-        return frozenset(self._replicas.names if self._replicas else (self._providers[0].name,))
-
-    def candidates(self, classes: Sequence[ModelClass], failures: dict[str, DependencyError]) -> Iterator[Candidate]:
-        """Yield calls to try, one after the other, until one succeeds.
-
-        The caller notes each provider's last failure in `failures` before it asks for the next: a provider that could
-        not be reached, or asked us to slow down, is not asked for its smaller model either.
-        """
-        calls = 0
-        providers = self._in_order()
-        for model_class in classes:
-            model = self.models[model_class]
-            for provider in providers:
-                if model not in provider.models or _hopeless(failures.get(provider.name)):
-                    continue
-                if calls >= self._max_attempts:
-                    return
-                yield Candidate(provider, model, model_class)
-                failure = failures.get(provider.name)
-                calls += failure is None or failure.kind is not FailureKind.REFUSED
-
-    def _in_order(self) -> Sequence[Provider]:
-        if self._failover:
-            return (*(self._replicas.order() if self._replicas else ()), *self._providers)
-        return (self._replicas.first() if self._replicas else self._providers[0],)
-
-
-def _hopeless(failure: DependencyError | None) -> bool:
-    return failure is not None and (
-        failure.kind in (FailureKind.REFUSED, FailureKind.UNREACHABLE) or failure.source is ErrorSource.RATE_LIMIT
-    )

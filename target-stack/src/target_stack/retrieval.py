@@ -7,7 +7,7 @@ from target_stack.cache import JsonCache
 from target_stack.dependency import Attempts, Dependency
 from target_stack.documents import Document
 from target_stack.embedder import Embedder
-from target_stack.failures import DependencyError, StackError
+from target_stack.failures import DependencyError, FailureKind, StackError
 from target_stack.fusion import reciprocal_rank_fusion
 from target_stack.keys import retrieval_key
 from target_stack.keyword import KeywordIndex
@@ -71,14 +71,23 @@ class Retriever:
         self._cache = cache
 
     async def retrieve(self, tenant: str, query: str, ladder: Ladder, attempts: Attempts) -> Retrieved:
-        """Return documents for the query; raise StackError (503) when the ladder has nothing to put in their place."""
+        """Return documents for the query; raise StackError (503) when the ladder has nothing to put in their place.
+
+        Raises DependencyError when the request's time is up.
+        """
         try:
             documents = await self._search.fresh(tenant, query, attempts)
         except DependencyError as error:
+            if error.kind is FailureKind.DEADLINE:
+                raise
             return await self._stand_in(tenant, query, ladder, error, attempts)
         if documents:
             self._cache.put(tenant, retrieval_key(query), documents)
         return Retrieved(source=Source.FRESH, documents=documents)
+
+    def in_memory(self, tenant: str, query: str, *, limit: int) -> list[Document]:
+        """Return documents without asking any dependency."""
+        return self._search.by_keyword(tenant, query)[:limit]
 
     async def _stand_in(
         self, tenant: str, query: str, ladder: Ladder, error: DependencyError, attempts: Attempts

@@ -6,8 +6,9 @@ import msgspec
 
 from target_stack.ladder import CACHED_ANSWER_LEVEL, LADDER_TOP, ModelClass, Quality, Source, level_of, quality_of
 from target_stack.policy import PolicyName
+from target_stack.service_mode import Mode
 
-__all__ = ["DISCLAIMER", "Serving", "Usage", "disclaimer_for", "headers_of", "undisclosed", "warnings_of"]
+__all__ = ["DISCLAIMER", "Serving", "Usage", "disclaimer_for", "headers_of", "in_mode", "undisclosed", "warnings_of"]
 
 DISCLAIMER = "I could not reach your documents, so this is general knowledge and may not match them. "
 """Put before the answer at level 2."""
@@ -27,6 +28,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     provider: str
     policy: PolicyName
+    service_mode: str = "full"
     degradation_level: int
     cache_used: bool
     cache_age_s: float | None
@@ -48,10 +50,11 @@ class Making:
     documents: int
     age: float | None = None
     cached_answer: bool = False
+    from_memory: bool = False
 
     @property
     def level(self) -> int:
-        return CACHED_ANSWER_LEVEL if self.cached_answer else level_of(self.source, self.model)
+        return CACHED_ANSWER_LEVEL if self.cached_answer or self.from_memory else level_of(self.source, self.model)
 
     @property
     def quality(self) -> Quality:
@@ -61,6 +64,8 @@ class Making:
 def warnings_of(making: Making) -> tuple[str, ...]:
     """Return what the reader must know; empty exactly when nothing is degraded and documents were found."""
     age = f"{making.age:.0f} s old" if making.age is not None else "of unknown age"
+    if making.from_memory:
+        return ("No model was asked; these are documents that share words with the question.",)
     if making.cached_answer:
         return (f"No model could be reached; this is an earlier answer to the same question, {age}.",)
     warnings = []
@@ -76,7 +81,7 @@ def warnings_of(making: Making) -> tuple[str, ...]:
         case Source.FRESH:
             pass
     if making.model is ModelClass.SMALL:
-        warnings.append("The main model is unavailable; a smaller model wrote this answer.")
+        warnings.append("The main model was not available; a smaller model wrote this answer.")
     return tuple(warnings)
 
 
@@ -85,15 +90,25 @@ def disclaimer_for(making: Making, *, disclosure: bool) -> str:
     return DISCLAIMER if disclosure and making.source is Source.NONE and not making.cached_answer else ""
 
 
+def in_mode(serving: Serving, mode: Mode) -> Serving:
+    """Return the metadata with the service's mode, which every answer of a reduced service mentions."""
+    if mode is Mode.FULL:
+        return serving
+    name = mode.name.lower()
+    warning = f"The service is in {name} mode; some answers are simpler than usual."
+    return msgspec.structs.replace(serving, service_mode=name, warnings=(*serving.warnings, warning))
+
+
 def undisclosed(serving: Serving, *, main_model: str) -> Serving:
     """Return a degraded answer's metadata as a stack with the silent-degradation bug would give it.
 
     Everything that tells of the degradation claims the healthy path; provider, citations, usage and attempts stay.
     """
-    if serving.degradation_level == LADDER_TOP:
+    if serving.degradation_level == LADDER_TOP and serving.service_mode == "full":
         return serving
     return msgspec.structs.replace(
         serving,
+        service_mode="full",
         model=main_model,
         degradation_level=LADDER_TOP,
         cache_used=False,
@@ -111,5 +126,6 @@ def headers_of(serving: Serving) -> dict[str, str]:
         "x-degradation-level": str(serving.degradation_level),
         "x-retrieval-quality": serving.retrieval_quality.value,
         "x-policy": serving.policy,
+        "x-service-mode": serving.service_mode,
         "x-cache-used": "true" if serving.cache_used else "false",
     }

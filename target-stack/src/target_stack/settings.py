@@ -44,7 +44,7 @@ class SettingsError(ConfigurationError):
 class Setting:
     """One setting. Durations are in seconds, shares between 0 and 1. `floor` bounds scaling from below, in seconds.
 
-    A text with `choices` is one of them.
+    A text with `choices` is one of them; a `positive` number is not 0.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Setting:
     scaled: bool = False
     floor: float = 0.0
     choices: tuple[str, ...] = ()
+    positive: bool = False
 
     def as_json(self) -> dict[str, Value]:
         """Return what `target-stack settings --json` prints for it."""
@@ -61,6 +62,9 @@ class Setting:
 
     def parse(self, value: object) -> Value:
         """Return `value` as this setting's type; raise SettingsError when it is of another."""
+        if self.positive and value == 0:
+            msg = f"setting {self.name!r} must be more than 0"
+            raise SettingsError(msg)
         match self.type:
             case "switch" if isinstance(value, bool):
                 return value
@@ -157,8 +161,44 @@ def _integer(name: str, default: int, doc: str) -> Setting:
     return Setting(name=name, type="integer", default=default, doc=doc)
 
 
+def _positive(name: str, default: float, doc: str) -> Setting:
+    kind: Kind = "integer" if isinstance(default, int) else "number"
+    return Setting(name=name, type=kind, default=default, doc=doc, positive=True)
+
+
 def _time(name: str, default: float, doc: str) -> Setting:
     return Setting(name=name, type="duration", default=default, doc=doc)
+
+
+def _admission() -> Iterator[Setting]:
+    for tier, per_minute in (("enterprise", 1000), ("pro", 200), ("free", 20)):
+        yield _positive(f"rate-limit.{tier}.per-minute", per_minute, f"Requests of one {tier} user, or one address.")
+    yield _positive("rate-limit.burst", 2.0, "How many minutes' worth may come at once.")
+    yield _positive("bulkhead.concurrency", 128, "Requests worked on at a time.")
+    for tier, share, queue in (("enterprise", 1.0, 500), ("pro", 0.5, 200), ("free", 0.25, 50)):
+        yield Setting(
+            name=f"bulkhead.{tier}.share", type="share", default=share, doc=f"Share of those that {tier} may have."
+        )
+        yield _integer(f"bulkhead.{tier}.queue", queue, f"Requests of {tier} that may wait.")
+    yield _time("bulkhead.retry-after", 30.0, "Retry-After of a request that was shed from a queue.")
+    yield _span("backpressure.hold", 2.0, "How long the word of a worker counts; its Retry-After when that is longer.")
+    yield _span("backpressure.patience", 2.0, "How long only the free tier is shed before pro is too.")
+
+
+def _modes() -> Iterator[Setting]:
+    def share(name: str, default: float, doc: str) -> Setting:
+        return Setting(name=name, type="share", default=default, doc=doc)
+
+    yield share("mode.busy", 0.9, "Utilisation of the bulkhead above which service is reduced.")
+    yield _span("mode.busy-for", 30.0, "How long it must be above that.")
+    yield share("mode.failing", 0.05, "Share of questions that no model answers above which service is reduced.")
+    yield share("mode.dead", 0.5, "The share above which it goes into emergency mode.")
+    yield _span("mode.failing-for", 10.0, "How long either share must be above that.")
+    yield share("mode.calm", 0.7, "Utilisation below which a step up is possible.")
+    yield share("mode.healthy", 0.01, "Share of unanswered questions below which a step up is possible.")
+    yield _span("mode.recovery", 300.0, "How long both must be below that before each step up.")
+    yield _span("mode.window", 10.0, "Window in which questions are counted.")
+    yield _integer("mode.min-questions", 10, "Questions in the window before their share counts.")
 
 
 def _inference() -> Iterator[Setting]:
@@ -197,7 +237,7 @@ def _inference() -> Iterator[Setting]:
     )
 
 
-def _all() -> Iterator[Setting]:
+def _switches() -> Iterator[Setting]:
     yield _switch("fallbacks", "The degradation ladder. Off: an answer without fresh retrieval is refused with 503.")
     yield _switch("failover", "Trying the next provider. Off: only the first provider of the chain is ever called.")
     yield _switch("breaker", "Circuit breakers. Off: every call goes through and no state changes.")
@@ -205,12 +245,39 @@ def _all() -> Iterator[Setting]:
         "honour-retry-after",
         "Leaving a provider alone for as long as its 429 asks. Off: the next request asks it again at once.",
     )
+    yield _choice(
+        "retry",
+        "on",
+        ("on", "off", "naive"),
+        "Retries of models. Off: nothing is called twice for one request. Naive: everything is tried three times, at "
+        "once, without backoff or budget.",
+    )
+    yield _switch(
+        "deadline",
+        "Deadlines that travel with every call. Off: none, and the work for a caller who has left goes on to its end.",
+    )
+    yield _switch("rate-limit", "So many requests a minute for each user and each address. Off: any number.")
+    yield _switch("bulkhead", "A queue for each tier, and a limit on concurrent work. Off: all requests at once.")
+    yield _switch(
+        "backpressure",
+        "Letting in fewer when inference workers say that they are nearly full. Off: they are asked all the same.",
+    )
+    yield _switch(
+        "singleflight",
+        "Giving one answer to identical questions that come at the same time. Off: each is put to a model.",
+    )
+    yield _switch("service-modes", "Reduced and emergency service under load or failure. Off: always full service.")
+    yield _switch("hysteresis", "Changing the service's mode slowly. Off: it follows every reading at once.")
     yield _switch("disclosure", "Saying that an answer is degraded. Off: degraded answers claim to be at level 0.")
     yield _switch("cache", "The cache, for answers and for retrieval results.")
     yield _switch(
         "exact-cache",
         "Answering from the exact cache at level 0. Off: every question reaches a provider; answers are still stored.",
     )
+
+
+def _all() -> Iterator[Setting]:
+    yield from _switches()
     yield Setting(name="main-model", type="text", default="atlas-large", doc="Model of levels 0 to 2.")
     yield Setting(name="small-model", type="text", default="atlas-mini", doc="Model of level 3.")
     yield _choice(
@@ -243,6 +310,21 @@ def _all() -> Iterator[Setting]:
     yield _io_timeout("llm.inter-token-timeout", 2.0, "Between two tokens of a stream.")
     yield _io_timeout("llm.timeout", 30.0, "One whole call of a provider.")
     yield _integer("llm.max-attempts", 3, "Calls of providers and replicas for one request, at most.")
+    yield _span("retry.backoff", 1.0, "Wait before the first retry; doubled for each more, with a jitter of 50 %.")
+    yield _span("retry.backoff-cap", 60.0, "Longest wait before a retry; a longer Retry-After is not waited for.")
+    yield Setting(
+        name="retry.budget",
+        type="share",
+        default=0.1,
+        doc="Retries of all requests together, as a share of the requests.",
+    )
+    yield _integer("retry.reserve", 10, "Retries that may be saved up while few are needed.")
+    yield _io_timeout(
+        "deadline.limit", 60.0, "Deadline of a request that states none, and the longest that one may state."
+    )
+    yield _time("deadline.margin", 0.5, "What a downstream call's time is shorter by than what the caller waits.")
+    yield from _admission()
+    yield from _modes()
     yield _switch("replica-health", "Sending requests only to replicas whose health check succeeds. Off: to all alike.")
     yield _span("inference.health-interval", 1.0, "Between two health checks of a replica.")
     yield _io_timeout("inference.health-timeout", 0.5, "One health check of a replica.")
