@@ -4,8 +4,11 @@ import asyncio
 import os
 import resource
 import signal
+import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -13,6 +16,9 @@ from brownout.breakage import CapMemory, ExhaustFds, LimitFileSize, LimitMemory,
 from brownout.errors import FaultError
 from brownout.fixtures.embedded import machine
 from brownout.fixtures.embedded.supervisor import family
+from brownout.fixtures.embedded.supervisor.breakages import Refused
+from brownout.fixtures.embedded.supervisor.limits import Files, FileSize, Limit, Memory
+from brownout.fixtures.embedded.supervisor.service import Service
 from tests.embedded.bench import FAKETIME, MEMORY_CGROUPS, MIB, QUOTA, on_a_victim
 from tests.embedded.victims import Victims, cgroups, files
 
@@ -222,3 +228,13 @@ def test_a_skewed_clock_is_the_services_alone_and_ends_with_the_fault(tmp_path: 
         assert await victims.answers("victim") != first
 
     on_a_victim(play, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [Files, FileSize, Memory])
+def test_a_service_that_has_ended_but_is_not_reaped_yet_is_refused(kind: type[Limit]) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        service = SimpleNamespace(name="victim", child=SimpleNamespace(pid=ended.pid), limited=set())
+        with pytest.raises(Refused, match="victim ended just now"):
+            kind(cast("Service", service), "lease", {"headroom": 0, "spare": 0, "at_most": 0}, time.monotonic).begin()
+        assert not service.limited

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import psutil
 import pytest
@@ -33,6 +34,7 @@ from tests.embedded.victims import Talk, cgroups, states_of
 
 AT_ONCE = 4
 LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)
+PATIENCE = 60.0
 LIVES = 0.5
 """Seconds that a harness lives at most once it is up. Its faults last 50 ms at most."""
 
@@ -51,8 +53,10 @@ class Doomed:
         return Path(self.recovery["scratch"])
 
 
-def told(line: bytes) -> Doomed:
-    known = json.loads(line)
+def told(zygote: IO[bytes], errors: Path) -> Doomed:
+    """The next one that is up."""
+    assert select.select([zygote], [], [], PATIENCE)[0], f"one does not come up: {errors.read_text()}"
+    known = json.loads(zygote.readline())
     return Doomed(known["pid"], known["run"], known["recovery"], psutil.Process(known["pid"]).children(recursive=True))
 
 
@@ -171,7 +175,7 @@ def test_what_a_killed_harness_broke_out_of_its_reach_is_whole_when_the_leases_h
         for first in range(0, deaths, AT_ONCE):
             batch = range(first, min(first + AT_ONCE, deaths))
             zygote.stdin.write("".join(f"{seed}\n" for seed in batch).encode())
-            dooms = {one.pid: one for one in (told(zygote.stdout.readline()) for _ in batch)}
+            dooms = {one.pid: one for one in (told(zygote.stdout, errors) for _ in batch)}
             far = [FarSide(message, fds) for message, fds, *_ in (socket.recv_fds(ours, 65536, 64) for _ in batch)]
             killed = {}
             for one in far:
@@ -226,7 +230,7 @@ def test_killing_the_harness_at_random_moments_leaves_no_fault_and_no_process(tm
         for first in range(0, deaths, AT_ONCE):
             batch = range(first, min(first + AT_ONCE, deaths))
             zygote.stdin.write("".join(f"{seed}\n" for seed in batch).encode())
-            dooms = [told(zygote.stdout.readline()) for _ in batch]
+            dooms = [told(zygote.stdout, errors) for _ in batch]
             for doomed in dooms:
                 time.sleep(rng.uniform(0.0, LIVES))
                 for pid in (doomed.pid, doomed.recovery["supervisor"]["pid"]):

@@ -29,14 +29,15 @@ class DnsServer:
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, and return the address to be reached at. Raises OSError if the port cannot be bound."""
         loop = asyncio.get_running_loop()
-        # A port that is free for UDP need not be for TCP. One that was asked for has one chance.
+        # A port that is free for TCP need not be for UDP. One that was asked for has one chance. TCP first: there the
+        # system leaves out ports that somebody holds without listening, of which UDP knows nothing.
         for left in reversed(range(1 if port else _ATTEMPTS)):
-            self._udp, _ = await loop.create_datagram_endpoint(self._datagrams, local_addr=(host, port))
-            where: tuple[str, int] = self._udp.get_extra_info("sockname")[:2]
+            self._tcp = await loop.create_server(self._conversation, host, port, reuse_address=False)
+            where: tuple[str, int] = self._tcp.sockets[0].getsockname()[:2]
             try:
-                self._tcp = await loop.create_server(self._conversation, host, where[1])
+                self._udp, _ = await loop.create_datagram_endpoint(self._datagrams, local_addr=where)
             except OSError as exc:
-                self._udp.close()
+                self._tcp.close()
                 if exc.errno != errno.EADDRINUSE or not left:
                     raise
             else:
