@@ -46,6 +46,13 @@ def test_failing_models_reduce_the_service_after_ten_seconds_and_dead_ones_end_i
     assert [mode for _, mode in service.changes] == [Mode.REDUCED, Mode.EMERGENCY]
 
 
+def test_a_burst_that_a_breaker_ends_changes_nothing() -> None:
+    service = Service()
+    service.goes_on(3, failing=100)
+    assert service.goes_on(60) is Mode.FULL
+    assert service.changes == []
+
+
 def test_an_outage_of_everything_is_an_emergency_at_once() -> None:
     service = Service()
     service.goes_on(11, failing=100)
@@ -70,7 +77,7 @@ def test_the_way_up_takes_five_good_minutes_for_each_step() -> None:
     service.goes_on(700)
     up = [(at - since, mode) for at, mode in service.changes[1:]]
     # The window has to forget the outage first.
-    assert up == [(310, Mode.REDUCED), (611, Mode.FULL)]
+    assert up == [(304, Mode.REDUCED), (605, Mode.FULL)]
 
 
 @pytest.mark.parametrize("reading", [{"utilisation": 0.75}, {"failing": 2}])

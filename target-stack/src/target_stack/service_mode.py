@@ -45,7 +45,7 @@ class ModeConfig:
     calm: float = 0.7
     healthy: float = 0.01
     recovery: float = 300.0
-    window: float = 10.0
+    window: float = 4.0
     min_questions: int = 10
 
     @classmethod

@@ -197,7 +197,9 @@ def _modes() -> Iterator[Setting]:
     yield share("mode.calm", 0.7, "Utilisation below which a step up is possible.")
     yield share("mode.healthy", 0.01, "Share of unanswered questions below which a step up is possible.")
     yield _span("mode.recovery", 300.0, "How long both must be below that before each step up.")
-    yield _span("mode.window", 10.0, "Window in which questions are counted.")
+    yield _span(
+        "mode.window", 4.0, "Window in which questions are counted: so short that a burst is over before the 10 s are."
+    )
     yield _integer("mode.min-questions", 10, "Questions in the window before their share counts.")
 
 
