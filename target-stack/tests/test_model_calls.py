@@ -20,7 +20,7 @@ def retries(gateway: Gateway, outcome: str) -> float:
     return gateway.metric(f'retries_total{{dependency="llm-primary",outcome="{outcome}"}}')
 
 
-def test_a_failing_provider_is_asked_three_times_with_growing_waits(stack: Stack) -> None:
+def test_a_failing_provider_is_asked_three_times_with_waits_that_the_backoff_allows(stack: Stack) -> None:
     with (
         scripted(Scripted()) as script,
         stack.gateway(PLAIN | {"retry.backoff": 0.2}, **chain(script, stack)) as gateway,
@@ -28,7 +28,8 @@ def test_a_failing_provider_is_asked_three_times_with_growing_waits(stack: Stack
         answer = gateway.ask(REFUNDS, policy="strict")
         assert (answer.status, answer.error["error_source"]) == (503, "provider")
         first, second = script.gaps
-        assert 0.1 <= first < second
+        # From 50 % of 0.2 s, then from 50 % of 0.4 s: with jitter, and on a busy machine, the first may be the longer.
+        assert first >= 0.1
         assert second >= 0.2
         assert retries(gateway, "made") == 2
         assert gateway.metric('calls_per_request_sum{dependency="llm-primary"}') == 3
