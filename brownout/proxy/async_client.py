@@ -4,21 +4,18 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from brownout.proxy.client import LeaseState, Proxy, ToxiproxyClient
+from brownout.proxy.client import Proxy, ToxiproxyClient
 from brownout.proxy.counters import LinkCounters
 
 
 class AsyncToxiproxyClient:
-    """`ToxiproxyClient`, each call in a worker thread. One that is cancelled still ends with the client's timeout."""
+    """What injecting needs of `ToxiproxyClient`, each call in a worker thread.
+
+    A call that is cancelled still ends with the client's timeout.
+    """
 
     def __init__(self, client: ToxiproxyClient) -> None:
         self._client = client
-
-    async def version(self) -> str:
-        return await asyncio.to_thread(self._client.version)
-
-    async def proxies(self) -> dict[str, Proxy]:
-        return await asyncio.to_thread(self._client.proxies)
 
     async def create(
         self,
@@ -31,12 +28,6 @@ class AsyncToxiproxyClient:
         host: str | None = None,
     ) -> Proxy:
         return await asyncio.to_thread(self._client.create, upstream, name, listen, enabled, http=http, host=host)
-
-    async def remove(self, proxy: str) -> None:
-        await asyncio.to_thread(self._client.remove, proxy)
-
-    async def enable(self, proxy: str) -> None:
-        await asyncio.to_thread(self._client.enable, proxy)
 
     async def disable(self, proxy: str, *, lease: str | None = None) -> None:
         await asyncio.to_thread(self._client.disable, proxy, lease=lease)
@@ -65,17 +56,6 @@ class AsyncToxiproxyClient:
             schedule=schedule,
         )
 
-    async def update_toxic(
-        self, proxy: str, toxic: str, *, attributes: Mapping[str, Any] | None = None, toxicity: float | None = None
-    ) -> None:
-        await asyncio.to_thread(self._client.update_toxic, proxy, toxic, attributes=attributes, toxicity=toxicity)
-
-    async def remove_toxic(self, proxy: str, toxic: str) -> None:
-        await asyncio.to_thread(self._client.remove_toxic, proxy, toxic)
-
-    async def reset(self) -> None:
-        await asyncio.to_thread(self._client.reset)
-
     async def counters(self) -> dict[str, LinkCounters]:
         return await asyncio.to_thread(self._client.counters)
 
@@ -84,6 +64,3 @@ class AsyncToxiproxyClient:
 
     async def delete_lease(self, lease: str) -> None:
         await asyncio.to_thread(self._client.delete_lease, lease)
-
-    async def leases(self) -> dict[str, LeaseState]:
-        return await asyncio.to_thread(self._client.leases)
