@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,54 +19,19 @@ from brownout.evidence.model import Proof
 from brownout.fixtures.embedded import EmbeddedTarget, machine
 from brownout.fixtures.embedded.data import tenants
 from brownout.fixtures.embedded.links import Links
-from brownout.fixtures.embedded.ports import HOST, HeldPorts
-from brownout.fixtures.embedded.processes import Supervised, until
-from brownout.fixtures.embedded.stack import LINKS, SERVICES, Stack, host_of
+from brownout.fixtures.embedded.ports import HOST
+from brownout.fixtures.embedded.processes import until
 from brownout.prepare import check
-from brownout.target import TargetOptions
 from tests.embedded.helpers import Up
+from tests.embedded.wire import PATIENCE_S, PLACE, PROVIDER, Wire, provider_behind_a_link
 
-PROVIDER = "llm-primary"
-PLACE = LinkPlace("gateway", PROVIDER)
 QUESTION = "What do the documents say about opening hours?"
-PATIENCE_S = 10.0
-
-
-@dataclass(frozen=True)
-class Wire:
-    """The links, a provider behind one of them, and who is asked for names."""
-
-    links: Links
-    runner: asyncio.Runner
-    port: int
-    resolver: dns.asyncresolver.Resolver
-
-    async def address(self, *, lifetime: float = PATIENCE_S) -> str:
-        return str((await self.resolver.resolve(host_of(PROVIDER), "A", lifetime=lifetime))[0])
 
 
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    async def up(logs: Path) -> tuple[Supervised, Wire]:
-        held = HeldPorts()
-        ports = held.hold((*SERVICES, *LINKS.values()), {})
-        supervised = Supervised(logs, ["a-token"])
-        await supervised.open()
-        links = Links(supervised, seed=5, token="a-token")
-        stack = Stack(TargetOptions(seed=5, scale=1.0, workdir=logs), ports, addresses={}, authorities={}, tokens="")
-        async with httpx.AsyncClient(trust_env=False) as client:
-            await stack.up(PROVIDER, supervised, client)
-        nameserver = await links.up(ports)
-        assert nameserver is not None
-        held.release()
-        resolver = dns.asyncresolver.Resolver(configure=False)
-        resolver.nameservers, resolver.port = [HOST], int(nameserver.rpartition(":")[2])
-        return supervised, Wire(links, runner, ports[LINKS[("gateway", PROVIDER)]], resolver)
-
-    with asyncio.Runner() as runner:
-        supervised, wire = runner.run(up(tmp_path_factory.mktemp("links")))
+    with provider_behind_a_link(tmp_path_factory.mktemp("links")) as wire:
         yield wire
-        runner.run(supervised.close())
 
 
 @contextlib.asynccontextmanager
@@ -153,8 +117,7 @@ def test_it_ends_by_itself_when_nobody_renews_its_lease(wire: Wire) -> None:
 def test_connections_that_are_kept_are_closed_only_where_that_is_asked_for(wire: Wire, drain: bool) -> None:
     async def play() -> None:
         limits = httpx.Limits(max_connections=1)
-        url = f"http://{HOST}:{wire.port}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=wire.url, trust_env=False, limits=limits) as client:
             assert (await client.get("/health/ready")).status_code == 200
             async with failing(wire.links, "nxdomain", drain=drain) as breakage:
                 assert (await client.get("/health/ready")).status_code == 200

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,52 +10,21 @@ import pytest
 
 from brownout.breakage import LinkPlace, ProviderFailure
 from brownout.errors import FaultError
-from brownout.fixtures.embedded.links import Links
-from brownout.fixtures.embedded.ports import HOST, HeldPorts
-from brownout.fixtures.embedded.processes import Supervised
-from brownout.fixtures.embedded.stack import LINKS, SERVICES, Stack
 from brownout.proxy.client import ControlError
-from brownout.target import TargetOptions
+from tests.embedded.wire import PATIENCE_S, PLACE, Wire, provider_behind_a_link
 
 pytestmark = pytest.mark.process
 
-PROVIDER = "llm-primary"
-PLACE = LinkPlace("gateway", PROVIDER)
-PATIENCE_S = 10.0
 QUESTION = {
     "model": "atlas-large",
     "messages": [{"role": "user", "content": "What does the provider say when nobody has told it anything at all?"}],
 }
 
 
-@dataclass(frozen=True)
-class Wire:
-    """The links, and a provider of the reference stack behind one of them."""
-
-    links: Links
-    runner: asyncio.Runner
-    url: str
-
-
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    async def up(logs: Path) -> tuple[Supervised, Links, int]:
-        held = HeldPorts()
-        ports = held.hold((*SERVICES, *LINKS.values()), {})
-        supervised = Supervised(logs, ["a-token"])
-        await supervised.open()
-        links = Links(supervised, seed=5, token="a-token")
-        stack = Stack(TargetOptions(seed=5, scale=1.0, workdir=logs), ports, addresses={}, authorities={}, tokens="")
-        async with httpx.AsyncClient(trust_env=False) as client:
-            await stack.up(PROVIDER, supervised, client)
-        await links.up(ports)
-        held.release()
-        return supervised, links, ports[LINKS[("gateway", PROVIDER)]]
-
-    with asyncio.Runner() as runner:
-        supervised, links, port = runner.run(up(tmp_path_factory.mktemp("links")))
-        yield Wire(links, runner, f"http://{HOST}:{port}")
-        runner.run(supervised.close())
+    with provider_behind_a_link(tmp_path_factory.mktemp("links")) as wire:
+        yield wire
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brownout.proxy.toxic import Stream, with_attributes
+from brownout.proxy.toxic import with_attributes
 from tests.proxy.virtual import VirtualConnection, connected, toxic
 
 
@@ -119,48 +119,3 @@ def test_slices_stay_within_their_bounds_and_lose_nothing(size: int, average: in
     sizes = [len(chunk) for _, chunk in wire.server.written]
     assert all(1 <= one <= max(1, average + variation) for one in sizes)
     assert all(one >= average - variation for one in sizes[:-1])
-
-
-_STEPS = st.one_of(
-    st.tuples(st.just("send"), st.integers(1, 400)),
-    st.tuples(st.just("wait"), st.floats(0, 0.3)),
-    st.tuples(st.just("add"), st.sampled_from(["bandwidth", "slicer", "latency"]), st.integers(0, 40)),
-    st.tuples(st.just("remove"), st.integers(0, 9)),
-    st.tuples(st.just("update"), st.integers(0, 9), st.integers(0, 40)),
-    st.tuples(st.just("end")),
-)
-_ATTRIBUTE = {"bandwidth": "rate", "slicer": "average_size", "latency": "latency"}
-
-
-@given(steps=st.lists(_STEPS, max_size=40), seed=st.integers(0, 99))
-def test_no_sequence_of_adding_changing_and_removing_paced_toxics_loses_or_reorders_a_byte(
-    steps: list[tuple[object, ...]], seed: int
-) -> None:
-    wire = connected(seed=seed)
-    link = wire.connection.upstream
-    toxics = []
-    sent = bytearray()
-    for step in steps:
-        match step:
-            case ("send", int(size)) if not link.ended:
-                chunk = bytes((len(sent) + offset) % 251 for offset in range(size))
-                sent += chunk
-                wire.send(chunk)
-            case ("wait", float(seconds)):
-                wire.scheduler.advance(seconds)
-            case ("add", str(kind), int(value)):
-                toxics.append(toxic(kind, stream=Stream.UPSTREAM, **{_ATTRIBUTE[kind]: value}))
-            case ("remove", int(index)) if toxics:
-                toxics.pop(index % len(toxics))
-            case ("update", int(index), int(value)) if toxics:
-                chosen = toxics[index % len(toxics)]
-                chosen.attributes = with_attributes(chosen.attributes, {_ATTRIBUTE[chosen.type]: value})
-                link.update(chosen)
-            case ("end",):
-                wire.connection.client.eof_received()
-        link.apply(toxics)
-    link.apply([])
-    assert wire.server.received == bytes(sent)
-    assert (wire.server.eof_at is not None) == link.ended
-    assert wire.client.is_reading() or link.ended
-    assert wire.counters.upstream.received == wire.counters.upstream.forwarded == len(sent)

@@ -84,55 +84,6 @@ def test_jitter_is_within_its_bounds_and_never_reorders(
         assert earliest - 1e-9 <= arrived <= latest + 1e-9
 
 
-_STEPS = st.one_of(
-    st.tuples(st.just("send"), st.integers(1, 5)),
-    st.tuples(st.just("wait"), st.floats(0, 0.3)),
-    st.tuples(st.just("add"), st.sampled_from(["latency", "reset_peer"]), st.integers(0, 400), st.integers(0, 200)),
-    st.tuples(st.just("remove"), st.integers(0, 9)),
-    st.tuples(st.just("update"), st.integers(0, 9), st.integers(0, 400), st.floats(0, 1)),
-    st.tuples(st.just("end")),
-)
-
-
-@given(steps=st.lists(_STEPS, max_size=40), seed=st.integers(0, 99))
-def test_no_sequence_of_adding_changing_and_removing_toxics_loses_or_reorders_a_byte(
-    steps: list[tuple[object, ...]], seed: int
-) -> None:
-    wire = connected(seed=seed)
-    link = wire.connection.upstream
-    toxics = []
-    sent = bytearray()
-    for step in steps:
-        match step:
-            case ("send", int(size)) if not link.ended:
-                chunk = bytes((len(sent) + offset) % 251 for offset in range(size))
-                sent += chunk
-                wire.send(chunk)
-            case ("wait", float(seconds)):
-                wire.scheduler.advance(seconds)
-            case ("add", "latency", int(latency), int(jitter)):
-                toxics.append(toxic("latency", latency=latency, jitter=jitter))
-            case ("add", "reset_peer", *_):
-                # One that will not fire within the test: it only holds data back.
-                toxics.append(toxic("reset_peer", timeout=10**9))
-            case ("remove", int(index)) if toxics:
-                toxics.pop(index % len(toxics))
-            case ("update", int(index), int(latency), float(toxicity)) if toxics:
-                chosen = toxics[index % len(toxics)]
-                chosen.toxicity = toxicity
-                if chosen.type == "latency":
-                    chosen.attributes = with_attributes(chosen.attributes, {"latency": latency})
-                    link.update(chosen)
-            case ("end",):
-                wire.connection.client.eof_received()
-        link.apply(toxics)
-    link.apply([])
-    assert wire.server.received == bytes(sent)
-    assert (wire.server.eof_at is not None) == link.ended
-    assert wire.client.is_reading() or link.ended
-    assert wire.counters.upstream.forwarded == len(sent)
-
-
 def test_a_blackhole_swallows_and_counts() -> None:
     wire = connected()
     wire.connection.downstream.apply([toxic("timeout", stream=Stream.DOWNSTREAM)])
