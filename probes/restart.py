@@ -1,14 +1,12 @@
 """Whether a service that went away came back."""
 
-from collections.abc import Sequence
-
-from brownout.evidence import Sample, Window
+from brownout.evidence import Window
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.system import ServiceName
 from brownout.units import Duration, format_seconds
 
-READY = "service_ready"
-RESTARTS = "service_restarts_total"
+from ._services import READY, replicas, restarts, series, settled, times, unknown
+
 _WORST_FIRST = ("failed", "inconclusive", "passed")
 
 
@@ -36,37 +34,33 @@ def restart(window: Window, *, service: ServiceName, within: Duration, at_most: 
         raise ValueError(msg)
     threshold = f"ready again within {format_seconds(within)}"
     if at_most is not None:
-        threshold += f", after {_times(at_most)} at most"
-    names = [one for one in _recorded(window) if one == service or one.rpartition("-")[0] == service]
+        threshold += f", after {times(at_most)} at most"
+    names = replicas(window, service)
     if not names:
-        seen = ", ".join(_recorded(window))
-        why = f"nothing was recorded of {service}; {f'of these it was: {seen}' if seen else 'nor of any other service'}"
-        return inconclusive(threshold, samples=0, why=why)
+        return inconclusive(threshold, samples=0, why=unknown(window, service))
     verdicts = [_of_one(window, name, within=within, at_most=at_most, threshold=threshold) for name in names]
     # One that was neither away nor started again has shown nothing, which matters only where none has.
     told = [one for one in verdicts if one is not None]
     if not told:
-        samples = len(_series(window, READY, names[0]))
+        samples = len(series(window, READY, names[0]))
         return inconclusive(threshold, samples=samples, why=f"{service} was not started again up to then")
     return min(told, key=lambda one: _WORST_FIRST.index(one.outcome))
 
 
 def _of_one(window: Window, service: str, *, within: float, at_most: int | None, threshold: str) -> Verdict | None:
-    ready, restarts = _series(window, READY, service), _series(window, RESTARTS, service)
+    ready, count = series(window, READY, service), restarts(window, service)
     samples = len(ready)
-    count = int(restarts[-1].value) if restarts else 0
-    away = max((index for index, one in enumerate(ready) if not one.value), default=None)
-    if away is not None and away == samples - 1:
+    after = settled(window, ready)
+    if ready and after is None:
         return _still_away(window, count, samples=samples, within=within, threshold=threshold)
-    if not count:
+    if not count or after is None:
         return None
-    after = 0.0 if away is None else ready[away + 1].at - window.start
     in_time = after <= within
     seldom = at_most is None or count <= at_most
-    figure = f"ready after {format_seconds(after)}" if away is not None else "ready from the start"
+    figure = f"ready after {format_seconds(after)}" if after else "ready from the start"
     return Verdict(
         "passed" if in_time and seldom else "failed",
-        f"{figure}, after {_times(count)}",
+        f"{figure}, after {times(count)}",
         threshold,
         samples,
         value=after,
@@ -79,18 +73,5 @@ def _still_away(window: Window, count: int, *, samples: int, within: float, thre
     if window.length < within:
         why = f"the window is only {format_seconds(window.length)} long, and it was not ready by its end"
         return inconclusive(threshold, samples=samples, why=why)
-    figure = f"not ready after {format_seconds(window.length)}, after {_times(count)}"
+    figure = f"not ready after {format_seconds(window.length)}, after {times(count)}"
     return Verdict("failed", figure, threshold, samples, limit=within, unit="s")
-
-
-def _recorded(window: Window) -> Sequence[str]:
-    return sorted({dict(one.labels).get("service", "") for one in window.samples if one.metric == READY})
-
-
-def _series(window: Window, metric: str, service: str) -> Sequence[Sample]:
-    labels = (("service", service),)
-    return [one for one in window.samples if one.metric == metric and one.labels == labels]
-
-
-def _times(count: int) -> str:
-    return "1 restart" if count == 1 else f"{count} restarts"
