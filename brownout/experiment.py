@@ -32,6 +32,15 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Writes:
+    """Documents that are stored while the run lasts, open loop, each asked for as soon as it is acknowledged."""
+
+    rate: Rate = Rate(2.0)
+    timeout: Latency = Latency(10.0)
+    """After which the client gives up on an acknowledgement."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One fault of the method."""
 
@@ -89,8 +98,9 @@ class Experiment:
     file: str
     source: str = field(repr=False)
     """The file's text, as it was read."""
+    writes: Writes | None = None
     locations: Mapping[str, Location] = field(default_factory=dict, repr=False)
-    """Where keys stand that are checked later: `target`, `load.policy`, `load.questions`, `settings.NAME`."""
+    """Where keys stand that are checked later: `target`, `writes`, `load.policy`, `load.questions`, `settings.NAME`."""
 
     @property
     def first_fault(self) -> Duration:

@@ -59,6 +59,9 @@ def fit(
         ("questions", load.questions, topology.question_sets),
     ):
         problems += _unknown(key, value, allowed, experiment.locations.get(f"load.{key}"))
+    if experiment.writes is not None and not topology.takes_documents:
+        problem = f"writes: target {target_name!r} takes no documents while it runs"
+        problems.append(InvalidInput(problem, at=experiment.locations.get("writes")))
     values: dict[str, Value] = {}
     for name, raw in experiment.settings.items():
         try:

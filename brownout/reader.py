@@ -12,7 +12,7 @@ from brownout import registry
 from brownout.binding import Binder, written
 from brownout.checkreader import CheckReader
 from brownout.errors import InvalidInput, Location, shown
-from brownout.experiment import DEFAULT_RECOVERY, SHORTEST_LOOK, Check, Experiment, Load
+from brownout.experiment import DEFAULT_RECOVERY, SHORTEST_LOOK, Check, Experiment, Load, Writes
 from brownout.methodreader import MethodReader, Placed
 from brownout.parameters import Parameter, parameters_of
 from brownout.registry import Fault, Probe, Registry
@@ -20,7 +20,7 @@ from brownout.units import Duration, format_seconds
 from brownout.yamlsource import MAX_BYTES, Entry, Node, ScalarNode, compose, printable_path, read_source
 
 REQUIRED = ("title", "hypothesis", "steady-state", "method")
-KEYS = (*REQUIRED, "tags", "target", "settings", "load", "duration", "expect", "abort")
+KEYS = (*REQUIRED, "tags", "target", "settings", "load", "writes", "duration", "expect", "abort")
 _OURS = frozenset(KEYS) - {"title", "tags", "method"}
 MAX_TITLE = 200
 
@@ -66,6 +66,7 @@ class _Reader:
         if steady_state == () and "steady-state" in top:
             self._binder.note("steady-state: expected at least one check", at=top["steady-state"].node.at)
         tags, load, settings = self._tags(top), self._load(top.get("load")), self._settings(top.get("settings"))
+        writes = self._writes(top.get("writes"))
         method = self._steps(top.get("method"))
         duration = self._duration(top.get("duration"), method or ())
         during, after = self._expect(top.get("expect"), at=root.at, method=method)
@@ -76,6 +77,7 @@ class _Reader:
             hypothesis=hypothesis or "",
             tags=tags,
             load=load,
+            writes=writes,
             duration=duration,
             steady_state=steady_state or (),
             method=tuple(one.step for one in method or ()),
@@ -111,6 +113,19 @@ class _Reader:
             problem = f"timeout: got {given.written['timeout']}; an answer takes some time, such as 30s"
             self._binder.note(problem, at=given.places["timeout"])
         return load
+
+    def _writes(self, entry: Entry | None) -> Writes | None:
+        if entry is None:
+            return None
+        self._locations[entry.key] = entry.at
+        given = self._binder.arguments("writes", parameters_of(Writes), entry.node, at=entry.at)
+        if given is None:
+            return None
+        writes = Writes(**given.values)
+        if not writes.timeout:
+            problem = f"timeout: got {given.written['timeout']}; an acknowledgement takes some time, such as 10s"
+            self._binder.note(problem, at=given.places["timeout"])
+        return writes
 
     def _settings(self, entry: Entry | None) -> Mapping[str, str | float | int | bool]:
         settings: dict[str, str | float | int | bool] = {}

@@ -20,24 +20,35 @@ from brownout.errors import BrownoutError
 from brownout.evidence.model import Event, KnownDocument, KnownQuestion
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
-from brownout.experiment import Block
+from brownout.experiment import Block, Writes
 from brownout.halt import Halt
 from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
 from brownout.ledger import Ledger, RunRow
-from brownout.load import Asker, CitedSentences, offer
+from brownout.load import Ask, Asker, CitedSentences, Writer, offer
 from brownout.method import Method
 from brownout.plan import RunPlan
 from brownout.recorders import recorders_of
 from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
-from brownout.target import Document, KnowsDocuments, Target, TargetOptions
+from brownout.target import (
+    Caller,
+    Document,
+    KnowsDocuments,
+    NotAcknowledged,
+    Question,
+    TakesDocuments,
+    Target,
+    TargetOptions,
+)
 from brownout.units import format_seconds
 from brownout.watch import PATIENCE, live_stats, watch_aborts
 
 CANCEL_AGAIN = 1.0
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
+STOCK_TAKING = 10.0
+"""Seconds that the system has to tell what it holds of what was written."""
 MAX_LATENESS = 0.25
 """Seconds by which 95 % of the questions may be sent later than they were due; beyond it the load is another load."""
 
@@ -60,7 +71,8 @@ class Run:
         self._ledger: Ledger | None = None
         self._closing: asyncio.Future[Judgement] | None = None
         self._asker: Asker | None = None
-        self._load: asyncio.Task[None] | None = None
+        self._load: list[asyncio.Task[None]] = []
+        self._library: Writer | None = None
         self._end: float | None = None
         self._stack = contextlib.AsyncExitStack()
         self._writer: EvidenceWriter | None = None
@@ -128,7 +140,10 @@ class Run:
             )
         self._own(target.watch(), vital=True)
         self._own(self._tick())
-        self._load = self._own(
+        if self.experiment.writes is not None and isinstance(target, TakesDocuments):
+            self._library = self._writer_of(target, self.experiment.writes, door.callers, ask=asker.ask, grade=grade)
+            self._load.append(self._own(self._library.run(until=self.experiment.duration), vital=True))
+        offered = self._own(
             offer(
                 load,
                 questions=questions,
@@ -140,7 +155,34 @@ class Run:
             ),
             vital=True,
         )
+        self._load.append(offered)
         self._phase("steady state", 0.0, self.experiment.first_fault)
+
+    def _writer_of(
+        self,
+        target: TakesDocuments,
+        writes: Writes,
+        callers: Sequence[Caller],
+        *,
+        ask: Ask,
+        grade: CitedSentences | None,
+    ) -> Writer:
+        def learn(document: Document, question: Question) -> None:
+            known = KnownQuestion(question.id, question.tenant, question.sources or ())
+            self.recording.know([KnownDocument(document.id, document.tenant)], [known])
+            if grade is not None:
+                grade.learn(document)
+
+        return Writer(
+            target,
+            writes,
+            callers=callers,
+            record=self.recording,
+            clock=self.clock,
+            seed=self.plan.seed,
+            ask=ask,
+            learn=learn,
+        )
 
     @property
     def started(self) -> bool:
@@ -171,9 +213,20 @@ class Run:
         self._phase("recovery", self.clock.now(), self.experiment.duration)
         await self._until(self.experiment.duration)
         self._end = self.experiment.duration
-        if self._load is not None:
-            await self.halt.unless(asyncio.wait({self._load}))
+        if self._load:
+            await self.halt.unless(asyncio.wait(self._load))
+        if self._library is not None:
+            await self.halt.unless(self._take_stock(self._library))
         return f"{len(self.recording.requests)} requests recorded"
+
+    async def _take_stock(self, library: Writer) -> None:
+        try:
+            async with asyncio.timeout(STOCK_TAKING):
+                await library.take_stock()
+        except (NotAcknowledged, TimeoutError) as problem:
+            # The system's own doing: what was written cannot be counted, and the probes say so.
+            text = f"the written documents were not counted: {str(problem) or 'no answer in time'}"
+            self.recording.add_event(Event(self.clock.now(), "note", text))
 
     # -- stopping ------------------------------------------------------------------------------------------------
 

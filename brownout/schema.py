@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
-from brownout.experiment import Load
+from brownout.experiment import Load, Writes
 from brownout.parameters import MAX_TEXT, SWITCH_WORDS, Parameter, parameters_of
 from brownout.reader import KEYS, MAX_TITLE, REQUIRED
 from brownout.registry import Fault, Probe, Registry
@@ -56,6 +56,11 @@ _LOAD: Mapping[str, str] = {
     "timeout": "After which the client gives up on an answer.",
 }
 
+_WRITES: Mapping[str, str] = {
+    "rate": "Documents per second, stored when they are due, however slow the acknowledgements are.",
+    "timeout": "After which the client gives up on an acknowledgement.",
+}
+
 
 def json_schema(faults: Registry[Fault], probes: Registry[Probe]) -> Schema:
     """The schema of an experiment that may name these faults and probes.
@@ -70,6 +75,7 @@ def json_schema(faults: Registry[Fault], probes: Registry[Probe]) -> Schema:
         name: {**one, "properties": {**one["properties"], **over}} for name, one in probe_arguments.items()
     }
     load = {one.key: _value(one, doc=_LOAD[one.key]) for one in parameters_of(Load)}
+    writes = {one.key: _value(one, doc=_WRITES[one.key]) for one in parameters_of(Writes)}
     check, abort_check = {"$ref": "#/$defs/check"}, {"$ref": "#/$defs/abort-check"}
     top: dict[str, Schema] = {
         "title": {**_TEXT, "maxLength": MAX_TITLE, "description": "What is to be shown, as one sentence."},
@@ -82,6 +88,7 @@ def json_schema(faults: Registry[Fault], probes: Registry[Probe]) -> Schema:
             "description": "What is set on the system under test, by the target's own names.",
         },
         "load": _object(load, description="The traffic while the experiment runs."),
+        "writes": _object(writes, description="Documents that are stored meanwhile, each then asked for."),
         "duration": {
             **_TIME,
             "description": "Length of the whole run; until 30s after the last fault where it is not said.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from brownout.breakage import Breakage, Place
+from brownout.errors import BrownoutError
 from brownout.evidence.model import Proof
 from brownout.system import Topology
 
@@ -78,6 +79,10 @@ class Document:
     id: str
     tenant: str
     text: str = field(repr=False)
+
+
+class NotAcknowledged(BrownoutError):
+    """A document was not taken; the message is the error's code or class, never anything of the document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +199,25 @@ class KnowsDocuments(Protocol):
     """A target that knows what documents the system holds; without it neither faithfulness nor isolation is judged."""
 
     def documents(self) -> Sequence[Document]: ...
+
+
+@runtime_checkable
+class TakesDocuments(Protocol):
+    """A target that documents can be stored in while it runs; without it no experiment writes any."""
+
+    async def store(self, document: Document) -> None:
+        """Return when the system has acknowledged it.
+
+        Raises:
+            NotAcknowledged: it refused, or did not answer.
+        """
+
+    async def stored(self) -> Sequence[str]:
+        """The id of every document that the system holds, as often as it holds it.
+
+        Raises:
+            NotAcknowledged: it does not tell.
+        """
 
 
 class TargetFactory(Protocol):

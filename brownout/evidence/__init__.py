@@ -11,6 +11,7 @@ from brownout.evidence.model import (
     Request,
     Sample,
     Transition,
+    Write,
 )
 from brownout.evidence.recording import Recording, Row, Sink
 from brownout.evidence.requests import Requests, derived
@@ -32,5 +33,6 @@ __all__ = [
     "Sink",
     "Transition",
     "Window",
+    "Write",
     "derived",
 ]

@@ -18,6 +18,8 @@ from brownout.evidence.model import (
     Request,
     Sample,
     Transition,
+    Write,
+    WriteOutcome,
 )
 from brownout.evidence.recording import Recording, Row
 from brownout.probe import Verdict
@@ -45,6 +47,7 @@ _SAMPLE = tuple(field.name for field in fields(Sample))
 _EVENT = tuple(field.name for field in fields(Event))
 _DOCUMENT = tuple(field.name for field in fields(KnownDocument))
 _QUESTION = tuple(field.name for field in fields(KnownQuestion))
+_WRITE = tuple(field.name for field in fields(Write))
 _FAULT = ("step", "fault", "title", "on_at", "off_at", "works", "proof", "figures")
 _VERDICT = ("block", "probe", "title", *(field.name for field in fields(Verdict)))
 
@@ -70,7 +73,8 @@ INSERTS: Mapping[type[Row], tuple[str, Callable[[Any], Values]]] = {
     Event: (_insert("event", _EVENT), _plain(_EVENT)),
     KnownDocument: (_insert("document", _DOCUMENT), _plain(_DOCUMENT)),
     KnownQuestion: (_insert("question", _QUESTION), _plain(_QUESTION)),
-    # A fault is told twice, on and off; the second time replaces the first.
+    # These two are told twice, a fault on and off, a write acknowledged and counted: the second replaces the first.
+    Write: (_insert("write", _WRITE, verb="INSERT OR REPLACE"), _plain(_WRITE)),
     FaultSpan: (_insert("fault", _FAULT, verb="INSERT OR REPLACE"), _fault),
 }
 """How each kind of row is written: the statement, and the values for it."""
@@ -91,11 +95,12 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "fault": _FAULT,
     "document": _DOCUMENT,
     "question": _QUESTION,
+    "write": _WRITE,
     "verdict": _VERDICT,
 }
 
 
-_LATER = frozenset(("document", "question"))
+_LATER = frozenset(("document", "question", "write"))
 """Tables that the first files of this schema's version did not have."""
 
 
@@ -132,9 +137,19 @@ def read_rows(recording: Recording, file: sqlite3.Connection) -> None:
     documents = [KnownDocument(*values) for values in select(file, "document")]
     questions = [KnownQuestion(id_, tenant, texts(sources)) for id_, tenant, sources in select(file, "question")]
     recording.know(documents, questions)
+    for values in select(file, "write"):
+        recording.add_write(_read_write(Write(*values)))
 
 
 _OUTCOMES = frozenset(get_args(Outcome))
+_WRITE_OUTCOMES = frozenset(get_args(WriteOutcome))
+
+
+def _read_write(write: Write) -> Write:
+    if write.outcome not in _WRITE_OUTCOMES:
+        msg = f"write {write.number} ended in an unknown way"
+        raise ValueError(msg)
+    return write
 
 
 def _read_request(

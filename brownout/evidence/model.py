@@ -72,6 +72,32 @@ class Request:
         return None if self.done is None else self.done - self.intended
 
 
+WriteOutcome = Literal["acknowledged", "refused", "timeout", "unanswered"]
+"""How storing a document ended.
+
+`acknowledged` the system said that it is stored · `refused` it said that it is not, or nothing · `timeout` the client
+gave up · `unanswered` the run ended first. Of the last three nobody knows whether it was stored.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One document that was stored while the run lasted."""
+
+    number: int
+    document: str
+    """Its id, and the id of the question that is asked about it."""
+    tenant: str
+    intended: float
+    sent: float
+    done: float
+    outcome: WriteOutcome
+    error: str | None = None
+    """The error's code or class."""
+    copies: int | None = None
+    """How many of it the system held at the end of the run; None where nobody counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """A circuit breaker changed state. `old` is None for the state in which it was first seen."""

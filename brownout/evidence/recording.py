@@ -18,18 +18,20 @@ from brownout.evidence.model import (
     Request,
     Sample,
     Transition,
+    Write,
 )
 from brownout.evidence.requests import Positions, Requests, Table
 from brownout.evidence.window import Window
 
-Row = Request | Transition | Sample | Event | FaultSpan | KnownDocument | KnownQuestion
+Row = Request | Transition | Sample | Event | FaultSpan | KnownDocument | KnownQuestion | Write
 
 
 class Sink(Protocol):
     """Where every row goes as it is recorded. Must neither block nor raise: the run goes on whatever becomes of it."""
 
     def write(self, row: Row) -> None:
-        """Take a row. A fault comes twice: when it is on, and again when it is off."""
+        """Take a row. A fault comes twice: when it is on, and again when it is off. So does a write: when it is
+        acknowledged, and again when it is counted."""
 
 
 _at = attrgetter("at")
@@ -57,6 +59,7 @@ class Recording:
         self._documents: list[KnownDocument] = []
         self._questions: list[KnownQuestion] = []
         self._knowledge = Knowledge()
+        self._writes: dict[int, Write] = {}
 
     # -- what was recorded ---------------------------------------------------------------------------------------
 
@@ -101,10 +104,16 @@ class Recording:
         return tuple(self._questions)
 
     @property
+    def writes(self) -> tuple[Write, ...]:
+        """By intended send time."""
+        return tuple(sorted(self._writes.values(), key=attrgetter("intended", "number")))
+
+    @property
     def latest(self) -> float:
         """The last moment of which anything is recorded, in seconds of the run; 0 where nothing is."""
         moments = [self._ended(self._by_end[-1])] if self._by_end else []
         moments += [rows[-1].at for rows in (self._transitions, self._samples, self._events) if rows]
+        moments += [write.done for write in self._writes.values()]
         moments += [span.on if span.off is None else span.off for span in self._faults.values()]
         return max(moments, default=0.0)
 
@@ -145,6 +154,11 @@ class Recording:
             self._tell(document)
         for question in questions:
             self._tell(question)
+
+    def add_write(self, write: Write) -> None:
+        """A document was written, or not; told again, the later row replaces the earlier one."""
+        self._writes[write.number] = write
+        self._tell(write)
 
     def fault_on(self, index: int, fault: str, title: str, at: float) -> None:
         """The method's fault number `index` is on since `at`.
@@ -197,7 +211,8 @@ class Recording:
             bisect_left(self._by_due, at, key=self._table.columns["intended"].__getitem__) for at in (start, end)
         )
         history = self._transitions[: bisect_left(self._transitions, end, key=_at)]
-        return self._window(name, start, end, Requests(self._table, self._due(first, last)), history)
+        writes = tuple(write for write in self.writes if write.intended < end)
+        return self._window(name, start, end, Requests(self._table, self._due(first, last)), history, writes=writes)
 
     def live_window(self, now: float, over: float, *, pending_after: float | None = None) -> Window:
         """The last `over` seconds as they look at `now`, for abort conditions.
@@ -223,7 +238,7 @@ class Recording:
         copy._table, copy._by_due, copy._by_end = self._table.copy(), self._by_due[:], self._by_end[:]
         copy._in_order = self._in_order
         copy._transitions, copy._samples, copy._events = self._transitions, self._samples, self._events
-        copy._faults, copy._knowledge = self._faults, self._knowledge
+        copy._faults, copy._knowledge, copy._writes = self._faults, self._knowledge, self._writes
         for request in self._overdue(now, patience):
             copy.add_request(request)
         return copy
@@ -252,7 +267,16 @@ class Recording:
         """Which rows of the table are those from number `first` on, by intended send time."""
         return range(first, last) if self._in_order else self._by_due[first:last]
 
-    def _window(self, name: str, start: float, end: float, requests: Requests, history: Sequence[Transition]) -> Window:
+    def _window(
+        self,
+        name: str,
+        start: float,
+        end: float,
+        requests: Requests,
+        history: Sequence[Transition],
+        *,
+        writes: tuple[Write, ...] = (),
+    ) -> Window:
         samples = self._samples[bisect_left(self._samples, start, key=_at) : bisect_left(self._samples, end, key=_at)]
         return Window(
             name=name,
@@ -263,6 +287,7 @@ class Recording:
             samples=tuple(samples),
             faults=tuple(span for span in self.faults if span.on < end and (span.off is None or span.off > start)),
             knowledge=self._knowledge,
+            writes=writes,
         )
 
 

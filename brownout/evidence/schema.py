@@ -96,6 +96,18 @@ CREATE TABLE question (             -- a question whose answer is known
     sources TEXT NOT NULL           -- JSON list of ids of the documents that hold the answer; empty where none does
 );
 
+CREATE TABLE write (                -- a document that was stored while the run lasted
+    number INTEGER PRIMARY KEY,
+    document TEXT NOT NULL,         -- its id, and the id of the question about it
+    tenant TEXT NOT NULL,           -- whose it is
+    intended REAL NOT NULL,         -- s, when it was due
+    sent REAL NOT NULL,             -- s, when it was really sent
+    done REAL NOT NULL,             -- s, when that ended, however it ended
+    outcome TEXT NOT NULL,          -- acknowledged | refused | timeout | unanswered
+    error TEXT,                     -- the error's code or class
+    copies INTEGER                  -- how many of it the system held at the end; NULL where nobody counted
+);
+
 CREATE TABLE verdict (              -- what each check said at the end of the run
     block TEXT NOT NULL,            -- steady-state before | during | after | steady-state after
     probe TEXT NOT NULL,

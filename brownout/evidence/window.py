@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brownout.evidence.knowledge import Knowledge
-from brownout.evidence.model import FaultSpan, Sample, Transition
+from brownout.evidence.model import FaultSpan, Sample, Transition, Write
 from brownout.evidence.requests import Requests
 
 NOTHING = Knowledge()
@@ -27,6 +27,8 @@ class Window:
     samples: tuple[Sample, ...] = ()
     faults: tuple[FaultSpan, ...] = ()
     knowledge: Knowledge = NOTHING
+    writes: tuple[Write, ...] = ()
+    """Every document written up to `end`, those before `start` included; none in a live window."""
     baseline: "Window | None" = None
     """The steady state before the first fault, to compare with; None for that stretch itself, and in live windows."""
 

@@ -39,6 +39,10 @@ class CitedSentences:
     def __init__(self, documents: Iterable[Document]) -> None:
         self._texts = {(document.tenant, document.id): _plain(document.text) for document in documents}
 
+    def learn(self, document: Document) -> None:
+        """One more document that answers may cite."""
+        self._texts[document.tenant, document.id] = _plain(document.text)
+
     def __call__(self, question: Question, answer: str) -> Grade:
         claims = supported = 0
         for cited in _CITED.finditer(answer):

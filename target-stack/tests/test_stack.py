@@ -445,6 +445,7 @@ def test_tokens_decide_who_may_do_what(healthy: Gateway) -> None:
     assert healthy.http.get("/events").status_code == 401
     assert healthy.http.get("/events", headers=asking).status_code == 403
     assert healthy.http.post("/v1/documents", content=b"", headers=asking).status_code == 403
+    assert healthy.http.get("/v1/documents", headers=asking).status_code == 403
 
 
 def test_a_malformed_question_is_a_400(healthy: Gateway) -> None:
@@ -458,6 +459,8 @@ def test_a_malformed_question_is_a_400(healthy: Gateway) -> None:
 def test_documents_can_be_loaded_again_and_a_bad_line_is_named(healthy: Gateway) -> None:
     for _ in range(2):
         assert healthy.load(DOCUMENTS).json() == {"stored": len(DOCUMENTS)}
+    listed = healthy.http.get("/v1/documents", headers={"authorization": f"Bearer {ADMIN}"}).json()["ids"]
+    assert sorted(listed) == sorted(document["id"] for document in DOCUMENTS)
     bad = healthy.load([*DOCUMENTS, {"id": "x", "tenant": "acme"}])
     assert bad.status_code == 400
     assert bad.json()["error"]["message"].startswith("line 4:")

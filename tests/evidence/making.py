@@ -1,6 +1,7 @@
 """Recorded rows made up for tests, and Hypothesis's ways to make many."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from brownout.evidence import (
     Sample,
     Transition,
     Window,
+    Write,
 )
 from brownout.evidence.store import RunInfo
 
@@ -133,6 +135,18 @@ EVENTS = st.builds(
 )
 DOCUMENTS = st.builds(KnownDocument, TEXTS, TEXTS)
 QUESTIONS = st.builds(KnownQuestion, TEXTS, TEXTS, st.lists(TEXTS, max_size=2).map(tuple))
+WRITES = st.builds(
+    Write,
+    st.integers(1, 2**31),
+    TEXTS,
+    TEXTS,
+    MOMENTS,
+    MOMENTS,
+    FINITE,
+    st.sampled_from(["acknowledged", "refused", "timeout", "unanswered"]),
+    error=st.none() | TEXTS,
+    copies=st.none() | st.integers(0, 3),
+)
 PROOFS = st.builds(Proof, st.booleans(), TEXTS, st.dictionaries(TEXTS, FINITE, max_size=2))
 
 
@@ -142,6 +156,7 @@ def fill(draw: st.DrawFn) -> list[Any]:
     rows: list[Any] = [draw(requests(id_)) for id_ in range(draw(st.integers(0, 12)))]
     rows += draw(st.lists(TRANSITIONS | SAMPLES | EVENTS, max_size=12))
     rows += draw(st.lists(DOCUMENTS | QUESTIONS, max_size=3))
+    rows += draw(st.lists(WRITES, max_size=4, unique_by=lambda write: write.number))
     rows += [
         FaultSpan(index, "partition", f"partition {index}", draw(MOMENTS), draw(st.none() | MOMENTS))
         for index in range(draw(st.integers(0, 2)))
@@ -165,6 +180,10 @@ def record(recording: Recording, row: Any, proof: Proof | None = None) -> None:
             recording.know([row], [])
         case KnownQuestion():
             recording.know([], [row])
+        case Write():
+            # It is told again when it is counted.
+            recording.add_write(replace(row, copies=None))
+            recording.add_write(row)
         case FaultSpan():
             recording.fault_on(row.index, row.fault, row.title, row.on)
             if row.off is not None:
@@ -181,4 +200,5 @@ def contents(recording: Recording) -> tuple[object, ...]:
         recording.faults,
         recording.documents,
         recording.questions,
+        recording.writes,
     )

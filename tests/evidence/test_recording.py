@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brownout.evidence import FaultSpan, KnownDocument, KnownQuestion, Proof, Recording, Request, Row, Transition
+from brownout.evidence import FaultSpan, KnownDocument, KnownQuestion, Proof, Recording, Request, Row, Transition, Write
 from tests.evidence.making import MOMENTS, contents, evenly, fill, record, request
 
 
@@ -148,6 +148,8 @@ def test_the_latest_moment_is_that_of_the_last_row(rows: list[Any]) -> None:
                 moments.append(row.done or 0.0)
             case FaultSpan():
                 moments.append(row.on if row.off is None else row.off)
+            case Write():
+                moments.append(row.done)
             case KnownDocument() | KnownQuestion():
                 continue
             case _:
@@ -162,6 +164,15 @@ def test_a_breakers_state_at_the_start_counts_what_happened_at_that_very_moment(
     before = recording.window("steady-state before", 0.0, 10.0)
     assert before.state_at_start("vector-db") == "closed"
     assert before.transitions("vector-db") == []
+
+
+def test_a_window_knows_of_every_document_that_was_written_up_to_its_end() -> None:
+    recording = Recording()
+    for number, intended in enumerate((1.0, 2.0, 3.0), start=1):
+        recording.add_write(Write(number, f"d-{number}", "acme", intended, intended, intended + 0.5, "acknowledged"))
+    assert [write.number for write in recording.window("during", 2.0, 3.0).writes] == [1, 2]
+    assert recording.live_window(3.0, 1.0).writes == ()
+    assert [write.number for write in recording.as_of(3.0, patience=5.0).writes] == [1, 2, 3]
 
 
 def test_a_window_of_evenly_spread_requests_ends_before_its_end() -> None:

@@ -94,6 +94,9 @@ CASES = [
     case("quantity of a mapping", "60s", "{s: 60}", "6:11", "duration: got a mapping", "a single value"),
     case("overlong quantity", "60s", "6" + "0" * 70 + "s", "6:11", "a number with its unit"),
     # The load.
+    case("writes of nothing", "steady-state:", "writes: {rate: 0/s}\nsteady-state:", "8:16", "rate: got '0/s'"),
+    case("writes without a wait", "steady-state:", "writes: {timeout: 0s}\nsteady-state:", "8:19", "timeout: got 0s"),
+    case("unknown key of writes", "steady-state:", "writes: {rte: 1/s}\nsteady-state:", "8:10", "mean 'rate'"),
     case("load of text", "{rate: 20/s, arrivals: poisson, stream: true}", "heavy", "7:7", "load: got 'heavy'"),
     case("unknown key of load", "arrivals:", "arival:", "7:20", "unknown key 'arival' of load", "mean 'arrivals'"),
     case("unknown arrivals", "poisson", "possion", "7:30", "arrivals: got 'possion'", "mean 'poisson'", "constant"),

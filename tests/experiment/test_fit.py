@@ -90,6 +90,7 @@ def test_an_experiment_that_fits_gives_its_settings_ready_for_the_target(fitted:
             "6:5",
             "dependency: got 'llm-primry', which the target does not have; did you mean",
         ),
+        ("steady-state:", "writes: {rate: 1/s}\nsteady-state:", "5:1", "writes: target 'toy' takes no documents while"),
         ("of: cache", "of: cash", "7:5", "of: got 'cash', which the target does not have; did you mean 'cache'?"),
         ("policy: strict", "policy: strickt", "4:16", "policy: got 'strickt', which the target does not have; did you"),
         ("questions: quick", "questions: quik", "4:35", "did you mean 'quick'? (allowed: golden, quick)"),

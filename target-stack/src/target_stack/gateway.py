@@ -108,6 +108,7 @@ class Gateway:
             self._dependencies["vector-db"],
             self._keyword,
             timeout=settings.number("ingest.timeout"),
+            durable=settings.switch("ingest.durable"),
         )
         self._chat = ChatEndpoint(
             self._authenticator,
@@ -128,6 +129,7 @@ class Gateway:
                 Route("/health/ready", self._ready),
                 Route("/v1/chat/completions", self._chat.__call__, methods=["POST"]),
                 Route("/v1/documents", self._documents, methods=["POST"]),
+                Route("/v1/documents", self._stored, methods=["GET"]),
                 Route("/metrics", self._metrics_page),
                 Route("/events", self._events_page),
             ],
@@ -341,6 +343,7 @@ class Gateway:
             yield
         finally:
             await cancel(*tasks)
+            await self._ingestion.aclose()
             await self._cache.aclose()
             for peer in (self._embedding, *self._peers.values(), *self._replica_peers.values()):
                 await peer.aclose()
@@ -389,6 +392,10 @@ class Gateway:
             raise StackError(400, str(error), code="invalid_document", kind="invalid_request_error") from None
         await self._ingestion.store(documents)
         return JSONResponse({"stored": len(documents)})
+
+    async def _stored(self, request: Request) -> Response:
+        self._authenticator.admin(request.headers.get("authorization"))
+        return Response(msgspec.json.encode({"ids": await self._ingestion.stored()}), media_type="application/json")
 
     async def _metrics_page(self, _request: Request) -> Response:
         return Response(self.metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})

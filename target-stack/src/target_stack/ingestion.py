@@ -2,6 +2,9 @@
 
 import asyncio
 
+import structlog
+
+from target_stack.asgi import cancel
 from target_stack.dependency import Attempts, Dependency
 from target_stack.documents import Document
 from target_stack.embedder import Embedder
@@ -12,20 +15,62 @@ from target_stack.vector_store import VectorStore
 __all__ = ["Ingestion"]
 
 
+log = structlog.get_logger()
+
+
 class Ingestion:
-    """Stores uploads. `timeout` in seconds, for one whole upload."""
+    """Stores uploads, and acknowledges them when they are stored.
+
+    `timeout` in seconds, for one whole upload. Unless `durable`, an upload is acknowledged at once: what then fails,
+    fails unseen.
+    """
 
     def __init__(
-        self, embedder: Embedder, store: VectorStore, database: Dependency, keyword: KeywordIndex, *, timeout: float
+        self,
+        embedder: Embedder,
+        store: VectorStore,
+        database: Dependency,
+        keyword: KeywordIndex,
+        *,
+        timeout: float,
+        durable: bool = True,
     ) -> None:
         self._embedder = embedder
         self._store = store
         self._database = database
         self._keyword = keyword
         self._timeout = timeout
+        self._durable = durable
+        self._unseen: set[asyncio.Task[None]] = set()
 
     async def store(self, documents: list[Document]) -> None:
         """Store all or none; raise StackError (503) when a dependency fails. Storing again changes nothing."""
+        if self._durable:
+            await self._store_now(documents)
+            return
+        task = asyncio.create_task(self._store_now(documents))
+        self._unseen.add(task)
+        task.add_done_callback(self._ended)
+
+    async def aclose(self) -> None:
+        """Give up on whatever was acknowledged and is not stored yet."""
+        if self._unseen:
+            await cancel(*self._unseen)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._unseen.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("an acknowledged upload was not stored", error=type(error).__name__)
+
+    async def stored(self) -> list[str]:
+        """The ids of all documents that the vector database holds; raise StackError (503) when it does not tell."""
+        try:
+            async with asyncio.timeout(self._timeout), self._database.guarded(Attempts()):
+                return await self._store.ids()
+        except (DependencyError, TimeoutError) as error:
+            raise StackError(503, "The documents cannot be listed now.", code="listing_failed") from error
+
+    async def _store_now(self, documents: list[Document]) -> None:
         if not documents:
             return
         try:

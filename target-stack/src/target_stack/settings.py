@@ -306,6 +306,7 @@ def _all() -> Iterator[Setting]:
     yield Setting(name="vector-db.pool", type="integer", default=10, doc="Connections to the vector database at most.")
     yield _io_timeout("embedding.timeout", 1.0, "One query's embedding.")
     yield _io_timeout("ingest.timeout", 30.0, "Embedding and storing one upload of documents.")
+    yield _switch("ingest.durable", "Acknowledging an upload when it is stored. Off: at once, and it is stored after.")
     yield _io_timeout("cache.timeout", 0.25, "One cache command, with connect.")
     yield _io_timeout("llm.connect-timeout", 1.0, "Connecting to a provider.")
     yield _io_timeout("llm.first-token-timeout", 5.0, "From the request to a provider's first token.")

@@ -133,6 +133,11 @@ class VectorStore:
             rows = await connection.fetch(_ALL)
         return [_document(row) for row in rows]
 
+    async def ids(self) -> list[str]:
+        """Return the ids of every tenant's documents, one as often as tenants have it."""
+        async with self._connection() as connection:
+            return [id_ for (id_,) in await connection.fetch("SELECT id FROM documents")]
+
     def renew(self) -> None:
         """Drop every connection and start with none; calls under way fail.
 
