@@ -7,7 +7,6 @@ system's own doing (a recorder, an injection, a heal) is kept in `errors`: with 
 import asyncio
 import contextlib
 import functools
-import random
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
@@ -25,7 +24,7 @@ from brownout.halt import Halt
 from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
 from brownout.ledger import Ledger, RunRow
-from brownout.load import Asker, CitedSentences, offer
+from brownout.load import Asker, CitedSentences, Stream, offer
 from brownout.method import Method
 from brownout.plan import RunPlan
 from brownout.recorders import recorders_of
@@ -59,7 +58,7 @@ class Run:
         self._method: Method | None = None
         self._ledger: Ledger | None = None
         self._closing: asyncio.Future[Judgement] | None = None
-        self._asker: Asker | None = None
+        self._askers: list[Asker] = []
         self._load: asyncio.Task[None] | None = None
         self._end: float | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -89,7 +88,6 @@ class Run:
         self._start(target, ledger)
 
     def _start(self, target: Target, ledger: Ledger) -> None:
-        load = self.experiment.load
         self.clock = RunClock()
         self._method = Method(
             self.experiment.method,
@@ -110,14 +108,22 @@ class Run:
         client = httpx.AsyncClient(timeout=2.0, trust_env=False)
         self._stack.push_async_callback(client.aclose)
         door = target.door()
-        questions, documents = target.questions(load.questions), _documents(target)
+        documents = _documents(target)
+        asked = {load.questions: target.questions(load.questions) for load in self.experiment.load}
+        # Two sets may have questions in common.
+        questions = {one.id: one for each in asked.values() for one in each}.values()
         self.recording.know(
             [KnownDocument(one.id, one.tenant) for one in documents],
             [KnownQuestion(one.id, one.tenant, one.sources) for one in questions if one.sources is not None],
         )
         grade = CitedSentences(documents) if documents else None
-        self._asker = asker = Asker(door.url, load, record=self.recording, clock=self.clock, grade=grade)
-        self._stack.push_async_exit(asker)
+        streams = []
+        for load in self.experiment.load:
+            asker = Asker(door.url, load, record=self.recording, clock=self.clock, grade=grade)
+            self._stack.push_async_exit(asker)
+            self._askers.append(asker)
+            of_load = asked[load.questions]
+            streams.append(Stream.of(load, questions=of_load, callers=door.callers, seed=self.plan.seed, ask=asker.ask))
         for recorder in recorders_of(target, self.recording, client=client, clock=self.clock):
             self._own(recorder)
         probes = registry.probes().get
@@ -129,15 +135,7 @@ class Run:
         self._own(target.watch(), vital=True)
         self._own(self._tick())
         self._load = self._own(
-            offer(
-                load,
-                questions=questions,
-                callers=door.callers,
-                until=self.experiment.duration,
-                clock=self.clock,
-                rng=random.Random(self.plan.seed),  # noqa: S311 - reproducible, not secret
-                ask=asker.ask,
-            ),
+            offer(streams, until=self.experiment.duration, clock=self.clock),
             vital=True,
         )
         self._phase("steady state", 0.0, self.experiment.first_fault)
@@ -209,8 +207,9 @@ class Run:
             self._check_lateness()
         with self._guarded("healing"):
             await self.heal()
-        if self._asker is not None and self._end < self.experiment.duration:
-            self._asker.abandon()
+        if self._end < self.experiment.duration:
+            for asker in self._askers:
+                asker.abandon()
         pending = set(self._tasks)
         while pending:
             # Again and again: a target of a user's own may swallow a cancellation, as libraries do by mistake.
@@ -245,12 +244,18 @@ class Run:
 
     def _check_lateness(self) -> None:
         """A load generator that cannot keep up makes the system look slow, so its figures are no evidence."""
-        late = sorted(request.sent - request.intended for request in self.recording.requests)
-        if late and (p95 := late[int(len(late) * 0.95)]) > MAX_LATENESS:
-            self._trouble(
-                f"the load was sent late (p95 {format_seconds(p95)}): this machine cannot offer "
-                f"{self.experiment.load.rate:g} requests/s beside the system under test"
-            )
+        by_load: dict[str | None, list[float]] = {}
+        for request in self.recording.requests:
+            by_load.setdefault(request.load, []).append(request.sent - request.intended)
+        # Of each stream by itself: a spike that was none must not hide behind what was sent before and after it.
+        for name, unsorted in by_load.items():
+            late = sorted(unsorted)
+            if (p95 := late[int(len(late) * 0.95)]) > MAX_LATENESS:
+                of = "" if name is None else f" of load {name!r}"
+                self._trouble(
+                    f"the load was sent late (p95 {format_seconds(p95)}{of}): this machine cannot offer "
+                    f"{self.experiment.peak_rate():g} requests/s beside the system under test"
+                )
 
     # -- judging -------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,11 @@ ServiceName = NewType("ServiceName", str)
 ServiceFamily = NewType("ServiceFamily", str)
 """What the replicas of one service have in common: `inference`, of `inference-1`, `inference-2`, ..."""
 
+TierName = NewType("TierName", str)
+"""A tier of the target's callers; checked against those that it has before anything starts."""
+LoadName = NewType("LoadName", str)
+"""The name of one of the experiment's streams of load; checked as well."""
+
 _REPLICA = re.compile(r"(?P<family>.+)-(?P<number>[1-9][0-9]*)")
 
 
@@ -39,6 +44,10 @@ class Topology:
     named_links: tuple[tuple[str, str], ...] = ()
     """Of the links those whose source finds its destination by a host name, which can be broken."""
     policies: tuple[str, ...] = ("strict", "balanced", "available")
+    tiers: tuple[str, ...] = ()
+    """Of the callers; empty where they are not known in advance."""
+    tenants: tuple[str, ...] = ()
+    """The same of theirs."""
 
     @property
     def families(self) -> Mapping[str, tuple[str, ...]]:

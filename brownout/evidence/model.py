@@ -35,6 +35,8 @@ class Request:
     tier: str
     policy: str
     stream: bool
+    load: str | None = None
+    """The stream of load that it belongs to; None where that has no name."""
     request_id: str | None = None
     model: str | None = None
     provider: str | None = None

@@ -97,6 +97,7 @@ class Requests(Sequence[Request]):
     tier = Column[str]()
     policy = Column[str]()
     stream = Column[bool]()
+    load = Column[str | None]()
     request_id = Column[str | None]()
     model = Column[str | None]()
     provider = Column[str | None]()

@@ -1,7 +1,7 @@
 """Open-loop load: questions asked when they are due, and what became of each."""
 
 from brownout.load.asker import Asker
-from brownout.load.generator import arrivals, offer
+from brownout.load.generator import Stream, arrivals, offer
 from brownout.load.grading import CitedSentences, Grade, Grader
 
-__all__ = ["Asker", "CitedSentences", "Grade", "Grader", "arrivals", "offer"]
+__all__ = ["Asker", "CitedSentences", "Grade", "Grader", "Stream", "arrivals", "offer"]

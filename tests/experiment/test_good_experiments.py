@@ -40,8 +40,8 @@ def test_the_shipped_experiment_reads_as_it_is_meant() -> None:
     assert experiment.hypothesis.startswith("Retrieval falls back to cached documents")
     assert experiment.tags == ("rag", "partition")
     assert experiment.duration == 60
-    assert experiment.load == Load(
-        rate=Rate(20.0), arrivals="poisson", questions="golden", stream=True, policy="balanced"
+    assert experiment.load == (
+        Load(rate=Rate(20.0), arrivals="poisson", questions="golden", stream=True, policy="balanced"),
     )
     assert [check.title for check in experiment.steady_state] == [
         "availability: at-least 99.9%",
@@ -60,7 +60,7 @@ def test_the_shipped_experiment_reads_as_it_is_meant() -> None:
     assert experiment.abort[0].over == 5
     assert experiment.abort[0].arguments == {"below": 0.5}
     assert experiment.source == SOURCE
-    policy = experiment.locations["load.policy"]
+    policy = experiment.locations["load.0.policy"]
     assert (policy.line, policy.column) == _place_of("balanced")
 
 
@@ -80,7 +80,7 @@ def test_scaling_shortens_the_clock_and_leaves_the_wire_alone() -> None:
 def test_what_a_file_leaves_out_has_its_default(stand_ins: Any) -> None:
     experiment = parse_experiment(SMALL, file="e.yaml", **stand_ins.registries)
     assert experiment.duration == 5 + DEFAULT_RECOVERY
-    assert experiment.load == Load()
+    assert experiment.load == (Load(),)
     assert experiment.target is None
     assert experiment.abort == experiment.during == ()
     assert experiment.method[0].title == "latency gateway → cache (latency: 500ms)"
@@ -145,7 +145,7 @@ def test_an_overlap_is_seen_whatever_the_order_in_the_file_and_whoever_lies_betw
 def test_words_are_truth_values_where_one_is_wanted(word: str, meant: bool, stand_ins: Any) -> None:
     text = SMALL + f"load: {{stream: {word}}}\nabort: [level: {{exact: {word}}}]\n"
     experiment = parse_experiment(text, file="e.yaml", **stand_ins.registries)
-    assert experiment.load.stream is meant
+    assert experiment.load[0].stream is meant
     assert experiment.abort[0].arguments == {"exact": meant}
 
 

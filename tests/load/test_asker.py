@@ -37,8 +37,11 @@ class Recorded:
     started: list[int] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
-    def request_started(self, id: int, intended: float) -> None:  # noqa: A002
+    waiting: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def request_started(self, id: int, intended: float, *, tier: str, load: str | None) -> None:  # noqa: A002
         self.started.append(id)
+        self.waiting.append((tier, load))
 
     def add_request(self, request: Request) -> None:
         self.requests.append(request)
