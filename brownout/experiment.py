@@ -48,6 +48,18 @@ class Load:
         """In seconds of the run; infinite where it lasts until the run's end."""
         return math.inf if self.for_ is None else self.at + self.for_
 
+    @property
+    def is_spike(self) -> bool:
+        """Whether it comes while the run lasts, and goes again."""
+        return self.at > 0 and self.for_ is not None
+
+    @property
+    def title(self) -> str:
+        """For people: `load spike: 10/s of tier free`."""
+        name = "load" if self.name is None else f"load {self.name}"
+        callers = [f"{kind} {value}" for kind, value in (("tier", self.tier), ("tenant", self.tenant)) if value]
+        return f"{name}: {self.rate:g}/s" + (f" of {' and '.join(callers)}" if callers else "")
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -112,14 +124,19 @@ class Experiment:
     """Where keys stand that are checked later: `target`, `load.0.policy` (by the stream's number), `settings.NAME`."""
 
     @property
+    def spikes(self) -> tuple[Load, ...]:
+        """Of an experiment without faults the streams that come and go: each is judged as a fault would be."""
+        return () if self.method else tuple(one for one in self.load if one.is_spike)
+
+    @property
     def first_fault(self) -> Duration:
         """When the steady state must have been seen: the first fault's start, or half of a run without any."""
-        return min((step.at for step in self.method), default=Duration(self.duration / 2))
+        return min((one.at for one in self.method or self.spikes), default=Duration(self.duration / 2))
 
     @property
     def last_heal(self) -> Duration:
         """When the last fault ends, or half of a run without any."""
-        return max((step.end for step in self.method), default=Duration(self.duration / 2))
+        return Duration(max((one.end for one in self.method or self.spikes), default=self.duration / 2))
 
     @property
     def final_window(self) -> Duration:

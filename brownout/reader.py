@@ -13,7 +13,7 @@ from brownout.binding import Binder, written
 from brownout.checkreader import CheckReader
 from brownout.errors import InvalidInput, Location, shown
 from brownout.experiment import DEFAULT_RECOVERY, SHORTEST_LOOK, Check, Experiment
-from brownout.loadreader import LoadReader
+from brownout.loadreader import LoadReader, Stream
 from brownout.methodreader import MethodReader, Placed
 from brownout.parameters import Parameter
 from brownout.registry import Fault, Probe, Registry
@@ -70,7 +70,7 @@ class _Reader:
         tags, settings = self._tags(top), self._settings(top.get("settings"))
         load = self._load.streams(top.get("load"))
         method = self._steps(top.get("method"))
-        duration = self._duration(top.get("duration"), method or ())
+        duration = self._duration(top.get("duration"), method or (), load or ())
         if load and method is not None and duration:
             self._load.refuse_late(load, until=duration)
         during, after = self._expect(top.get("expect"), at=root.at, method=method)
@@ -130,13 +130,16 @@ class _Reader:
             self._binder.note(problem, at=entry.at if entry else at)
         return during or (), after or ()
 
-    def _duration(self, entry: Entry | None, method: Sequence[Placed]) -> Duration:
-        healed = max((one.step.end for one in method), default=Duration(0.0))
+    def _duration(self, entry: Entry | None, method: Sequence[Placed], load: Sequence[Stream]) -> Duration:
+        ends = [one.step.end for one in method] or [one.load.end for one in load if one.load.is_spike]
+        healed = Duration(max(ends, default=0.0))
         if entry is None:
             return Duration(healed + DEFAULT_RECOVERY)
         duration: Duration | None = self._binder.value(Parameter("duration", "duration", Duration), entry.node)
         if duration is None:
             return Duration(0.0)
+        if healed > duration and not method:
+            return duration
         late = [one for one in method if one.step.end > duration]
         for one in late:
             problem = (

@@ -16,10 +16,10 @@ import httpx
 from brownout import process, registry
 from brownout.clock import RunClock
 from brownout.errors import BrownoutError
-from brownout.evidence.model import Event, KnownDocument, KnownQuestion
+from brownout.evidence.model import Event, KnownDocument, KnownQuestion, Proof
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
-from brownout.experiment import Block
+from brownout.experiment import Block, Load
 from brownout.halt import Halt
 from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
@@ -37,6 +37,8 @@ from brownout.watch import PATIENCE, live_stats, watch_aborts
 
 CANCEL_AGAIN = 1.0
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
+SPIKE_AT_LEAST = 0.5
+"""Of the requests that a spike is meant to have: with fewer, by chance or for want of power, it was none."""
 MAX_LATENESS = 0.25
 """Seconds by which 95 % of the questions may be sent later than they were due; beyond it the load is another load."""
 
@@ -134,11 +136,26 @@ class Run:
             )
         self._own(target.watch(), vital=True)
         self._own(self._tick())
+        for index, spike in enumerate(self.experiment.spikes):
+            asker = self._askers[self.experiment.load.index(spike)]
+            self._own(self._mark(index, spike, asker), vital=True)
         self._load = self._own(
             offer(streams, until=self.experiment.duration, clock=self.clock),
             vital=True,
         )
         self._phase("steady state", 0.0, self.experiment.first_fault)
+
+    async def _mark(self, index: int, spike: Load, asker: Asker) -> None:
+        """Record a spike as a fault is recorded: what was sent proves it."""
+        await self.clock.sleep_until(spike.at)
+        self.recording.fault_on(index, "load", spike.title, self.clock.now())
+        self.progress.note(self.clock.now(), f"{spike.title}: on")
+        await self.clock.sleep_until(spike.end)
+        meant = spike.rate * (spike.for_ or 0.0)
+        told = f"{asker.asked} requests were sent, of {meant:.0f} on average"
+        proof = Proof(asker.asked >= meant * SPIKE_AT_LEAST, told, {"requests": float(asker.asked)})
+        self.recording.fault_off(index, self.clock.now(), proof)
+        self.progress.note(self.clock.now(), f"{spike.title}: over")
 
     @property
     def started(self) -> bool:
@@ -166,6 +183,9 @@ class Run:
 
     async def recover(self) -> str:
         """Keep the load on until the end of the run and the last answers are in."""
+        if self.experiment.spikes:
+            self._phase("spike", self.clock.now(), self.experiment.last_heal)
+            await self._until(self.experiment.last_heal)
         self._phase("recovery", self.clock.now(), self.experiment.duration)
         await self._until(self.experiment.duration)
         self._end = self.experiment.duration

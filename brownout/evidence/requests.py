@@ -98,6 +98,7 @@ class Requests(Sequence[Request]):
     policy = Column[str]()
     stream = Column[bool]()
     load = Column[str | None]()
+    retry_after = Column[float]()
     request_id = Column[str | None]()
     model = Column[str | None]()
     provider = Column[str | None]()

@@ -45,6 +45,8 @@ class Asker:
         self._load = load
         self._record = record
         self._young = 0.0
+        self.asked = 0
+        """Questions that were sent."""
         self._clock = clock
         self._grade = grade
         self._client = httpx.AsyncClient(
@@ -72,6 +74,7 @@ class Asker:
 
     async def ask(self, number: int, intended: float, question: Question, caller: Caller) -> None:
         """Send one question that was due at `intended` and record it. Never raises for what the system did."""
+        self.asked += 1
         self._record.request_started(number, intended, tier=caller.tier, load=self._load.name)
         sent = self._clock.now()
         answer = AnswerFields()
@@ -99,6 +102,7 @@ class Asker:
                         status=answer.status,
                         error=answer.error if outcome != "ok" else None,
                         error_source=answer.error_source,
+                        retry_after=answer.retry_after,
                         question=question.id,
                         tenant=caller.tenant,
                         tier=caller.tier,
@@ -125,6 +129,7 @@ class Asker:
                 "POST", "/v1/chat/completions", json=body, headers=self._headers(caller)
             ) as response:
                 answer.status = response.status_code
+                answer.read_retry_after(response.headers.get("retry-after"))
                 if self._load.stream and response.status_code < 300:
                     # Closed by hand: leaving a generator to the collector would keep the connection.
                     async with contextlib.aclosing(events(response.aiter_raw())) as stream:

@@ -102,6 +102,7 @@ def requests(draw: st.DrawFn, id: int) -> Request:  # noqa: A002 - the field's n
         question=draw(TEXTS),
         stream=draw(st.booleans()),
         load=draw(st.sampled_from([None, "quiet", "spike"])),
+        retry_after=draw(st.none() | FINITE),
         request_id=draw(st.none() | TEXTS),
         model=draw(st.none() | TEXTS),
         provider=draw(st.none() | TEXTS),

@@ -182,6 +182,17 @@ def test_a_list_of_one_stream_needs_no_name_and_is_the_same_load(stand_ins: Any)
     assert one == other == (Load(rate=Rate(5.0)),)
 
 
+def test_a_run_of_a_spike_alone_goes_on_for_a_while_after_it(stand_ins: Any) -> None:
+    text = "title: T\nhypothesis: H\nsteady-state: [alive]\nmethod: []\nexpect: {during: [alive]}\n"
+    text += "load: [{name: quiet}, {name: spike, at: 20s, for: 15s}]\n"
+    experiment = parse_experiment(text, file="e.yaml", **stand_ins.registries)
+    assert experiment.duration == 35 + DEFAULT_RECOVERY
+    assert (experiment.first_fault, experiment.last_heal) == (20, 35)
+    for duration in ("30s", "35.5s"):
+        with pytest.raises(InvalidInput, match=r"for: the stream ends at 35 s|at least 1s must remain"):
+            parse_experiment(text + f"duration: {duration}\n", file="e.yaml", **stand_ins.registries)
+
+
 def test_the_peak_rate_is_that_of_the_streams_that_are_on_together(stand_ins: Any) -> None:
     streams = """load:
   - {name: quiet, rate: 5/s}

@@ -277,3 +277,19 @@ def test_a_request_knows_its_stream_and_announces_how_long_its_client_will_wait(
 
     assert ask(answer, name="spike", deadline=1.5).load == "spike"
     assert ask(answer).load is None
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("30", 30.0), (" 0 ", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("", None)]
+)
+def test_how_long_to_stay_away_is_recorded_where_it_is_said_in_seconds(said: str, seconds: float | None) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b'{"error": {"code": "shed", "error_source": "rate_limit"}}'
+        writer.write(
+            b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            + f"retry-after: {said}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+
+    request = ask(answer)
+    assert (request.status, request.error, request.retry_after) == (429, "shed", seconds)

@@ -80,6 +80,14 @@ def test_shedding_is_that_of_the_stream_where_one_is_named() -> None:
     assert shed(window([*spike, *quiet]), tier=FREE, at_least=Share(0.9)).outcome == "failed"
 
 
+def test_shedding_that_does_not_say_when_to_come_back_is_none_where_that_is_asked_for() -> None:
+    told = evenly(15, tier="free", status=429, outcome="error", retry_after=30.0)
+    silent = evenly(15, tier="free", status=429, outcome="error")
+
+    assert shed(window([*told, *silent]), tier=FREE, at_least=Share(0.9)).value == 1.0
+    assert shed(window([*told, *silent]), tier=FREE, at_least=Share(0.9), retry_after=True).value == 0.5
+
+
 def test_a_request_that_waits_counts_for_its_tier_and_its_stream_while_it_waits() -> None:
     recording = Recording()
     for number in range(40):
