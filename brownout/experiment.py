@@ -1,5 +1,6 @@
 """The experiment, read and checked: what the rest of Brownout works on. `brownout.reader` makes it from a file."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -20,7 +21,7 @@ SHORTEST_LOOK = Duration(1.0)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Open-loop load: requests are sent when they are due, however slow the answers are."""
+    """One stream of open-loop load: requests are sent when they are due, however slow the answers are."""
 
     rate: Rate = Rate(20.0)
     arrivals: Literal["poisson", "constant"] = "poisson"
@@ -29,6 +30,39 @@ class Load:
     policy: str = "balanced"
     timeout: Latency = Latency(30.0)
     """After which the client gives up on an answer."""
+    name: str | None = None
+    """By which the evidence and checks know the stream; None of one that is alone."""
+    tier: str | None = None
+    """Only callers of this tier ask; those of any where None."""
+    tenant: str | None = None
+    """Only callers of this tenant ask."""
+    at: Duration = Duration(0.0)
+    """When the stream begins, from the start of the run."""
+    for_: Duration | None = None
+    """How long it lasts; until the end of the run where None."""
+    deadline: Latency | None = None
+    """What the client says of its patience, in the header `X-Request-Timeout-Ms`; nothing where None."""
+
+    @property
+    def end(self) -> float:
+        """In seconds of the run; infinite where it lasts until the run's end."""
+        return math.inf if self.for_ is None else self.at + self.for_
+
+    @property
+    def is_spike(self) -> bool:
+        """Whether it comes while the run lasts, and goes again."""
+        return self.at > 0 and self.for_ is not None
+
+    @property
+    def title(self) -> str:
+        """For people: `load spike: 10/s of tier free`."""
+        name = "load" if self.name is None else f"load {self.name}"
+        callers = [f"{kind} {value}" for kind, value in (("tier", self.tier), ("tenant", self.tenant)) if value]
+        return f"{name}: {self.rate:g}/s" + (f" of {' and '.join(callers)}" if callers else "")
+
+
+WRITES = "writes"
+"""The stream that the questions about written documents are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +119,8 @@ class Experiment:
     title: str
     hypothesis: str
     tags: tuple[str, ...]
-    load: Load
+    load: tuple[Load, ...]
+    """One or more streams."""
     duration: Duration
     steady_state: tuple[Check, ...]
     method: tuple[Step, ...]
@@ -100,17 +135,23 @@ class Experiment:
     """The file's text, as it was read."""
     writes: Writes | None = None
     locations: Mapping[str, Location] = field(default_factory=dict, repr=False)
-    """Where keys stand that are checked later: `target`, `writes`, `load.policy`, `load.questions`, `settings.NAME`."""
+    """Where keys stand that are checked later: `target`, `writes`, `load.0.policy` (by the stream's number),
+    `settings.NAME`."""
+
+    @property
+    def spikes(self) -> tuple[Load, ...]:
+        """Of an experiment without faults the streams that come and go: each is judged as a fault would be."""
+        return () if self.method else tuple(one for one in self.load if one.is_spike)
 
     @property
     def first_fault(self) -> Duration:
         """When the steady state must have been seen: the first fault's start, or half of a run without any."""
-        return min((step.at for step in self.method), default=Duration(self.duration / 2))
+        return min((one.at for one in self.method or self.spikes), default=Duration(self.duration / 2))
 
     @property
     def last_heal(self) -> Duration:
         """When the last fault ends, or half of a run without any."""
-        return max((step.end for step in self.method), default=Duration(self.duration / 2))
+        return Duration(max((one.end for one in self.method or self.spikes), default=self.duration / 2))
 
     @property
     def final_window(self) -> Duration:
@@ -119,6 +160,15 @@ class Experiment:
         As long as the first one, but at most half of what follows the last heal, so that recovery has its time.
         """
         return Duration(min(self.first_fault, (self.duration - self.last_heal) / 2))
+
+    def peak_rate(self, *, load: str | None = None, tier: str | None = None) -> float:
+        """The highest rate, in requests per second, that all streams reach together.
+
+        With `load`, that of this stream alone; with `tier`, of those that this tier may be among the callers of.
+        """
+        streams = [one for one in self.load if load in (None, one.name) and (tier is None or one.tier in (None, tier))]
+        # A sum of rates that come and go is highest as one of them comes.
+        return max((sum(one.rate for one in streams if one.at <= at.at < one.end) for at in streams), default=0.0)
 
     def scaled(self, factor: float) -> "Experiment":
         """Every span on the run's clock times `factor`; latencies, rates and shares stay as they are."""
@@ -140,8 +190,12 @@ class Experiment:
         def step(one: Step) -> Step:
             return replace(one, arguments=arguments(one), at=span(one.at), for_=span(one.for_))
 
+        def stream(one: Load) -> Load:
+            return replace(one, at=span(one.at), for_=None if one.for_ is None else span(one.for_))
+
         return replace(
             self,
+            load=tuple(map(stream, self.load)),
             duration=span(self.duration),
             method=tuple(map(step, self.method)),
             steady_state=tuple(map(check, self.steady_state)),

@@ -7,10 +7,10 @@ from contextlib import suppress
 from brownout import registry
 from brownout.breakage import LinkPlace
 from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, shown
-from brownout.experiment import Check, Experiment, Step
+from brownout.experiment import WRITES, Check, Experiment, Step
 from brownout.parameters import Parameter, parameters_of, parse
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import Plan, ServiceName, Topology, UnknownFamily, UnknownPlace
+from brownout.system import LoadName, Plan, ServiceName, TierName, Topology, UnknownFamily, UnknownPlace
 from brownout.target import Setting
 from brownout.units import Duration, Share, UnitError
 from brownout.yamlsource import resolve
@@ -43,22 +43,28 @@ def fit(
     Enters every fault once against a `Plan`, in an event loop of its own: not to be called from within one.
 
     Raises:
-        InvalidInput: the experiment names a service, link, dependency, policy, question set or setting that the target
-            does not have, or a fault that it cannot do; `InvalidInputs` where it does several of these.
+        InvalidInput: the experiment names a service, link, dependency, policy, question set, tier, tenant or setting
+            that the target does not have, a stream of load that it does not have itself, or a fault that the target
+            cannot do; `InvalidInputs` where it does several of these.
         EnvironmentProblem: a fault is broken.
     """
     known_faults, known_probes = faults or registry.faults(), probes or registry.probes()
     problems: list[InvalidInput] = []
     for step in experiment.method:
         problems += _of_step(step, known_faults.get(step.fault), target_name, topology)
+    streams = [load.name for load in experiment.load if load.name is not None]
+    streams += [WRITES] if experiment.writes is not None else []
     for check in (*experiment.steady_state, *experiment.during, *experiment.after, *experiment.abort):
-        problems += _of_check(check, parameters_of(known_probes.get(check.probe)), topology)
-    load = experiment.load
-    for key, value, allowed in (
-        ("policy", load.policy, topology.policies),
-        ("questions", load.questions, topology.question_sets),
-    ):
-        problems += _unknown(key, value, allowed, experiment.locations.get(f"load.{key}"))
+        problems += _of_check(check, parameters_of(known_probes.get(check.probe)), topology, streams)
+    for index, load in enumerate(experiment.load):
+        for key, value, allowed in (
+            ("policy", load.policy, topology.policies),
+            ("questions", load.questions, topology.question_sets),
+            ("tier", load.tier, topology.tiers),
+            ("tenant", load.tenant, topology.tenants),
+        ):
+            if value is not None:
+                problems += _unknown(key, value, allowed, experiment.locations.get(f"load.{index}.{key}"))
     if experiment.writes is not None and not topology.takes_documents:
         problem = f"writes: target {target_name!r} takes no documents while it runs"
         problems.append(InvalidInput(problem, at=experiment.locations.get("writes")))
@@ -179,7 +185,9 @@ def _unknown_place(error: UnknownPlace, step: Step, target_name: str, topology: 
     return InvalidInput(problem, at=step.location, value=str(place), allowed=links, nearest=nearest)
 
 
-def _of_check(check: Check, parameters: Sequence[Parameter], topology: Topology) -> list[InvalidInput]:
+def _of_check(
+    check: Check, parameters: Sequence[Parameter], topology: Topology, streams: Sequence[str]
+) -> list[InvalidInput]:
     problems = []
     for one in parameters:
         value = check.arguments.get(one.name)
@@ -189,6 +197,12 @@ def _of_check(check: Check, parameters: Sequence[Parameter], topology: Topology)
             problems += _unknown(f"{check.probe}: {one.key}", value, known, check.location)
         elif isinstance(value, str) and one.name == "dependency":
             problems += _unknown(f"{check.probe}: {one.key}", value, topology.dependencies, check.location)
+        elif isinstance(value, str) and one.type is TierName:
+            problems += _unknown(f"{check.probe}: {one.key}", value, topology.tiers, check.location)
+        elif isinstance(value, str) and one.type is LoadName and value not in streams:
+            has = "" if streams else "; none of its streams has a name"
+            problem = f"{check.probe}: {one.key}: the experiment has no load {shown(value)}{has}"
+            problems.append(InvalidInput(problem, at=check.location, value=value, allowed=streams))
     return problems
 
 

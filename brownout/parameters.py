@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
-from brownout.system import ServiceFamily, ServiceName
+from brownout.system import LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import (
     Bandwidth,
     Duration,
@@ -209,6 +209,8 @@ _PARSERS: Mapping[object, Callable[[object], object]] = {
     Share: parse_share,
     ServiceName: _text,
     ServiceFamily: _text,
+    TierName: _text,
+    LoadName: _text,
     str: _text,
     int: _integer,
     float: _number,

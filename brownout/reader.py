@@ -12,9 +12,10 @@ from brownout import registry
 from brownout.binding import Binder, written
 from brownout.checkreader import CheckReader
 from brownout.errors import InvalidInput, Location, shown
-from brownout.experiment import DEFAULT_RECOVERY, SHORTEST_LOOK, Check, Experiment, Load, Writes
+from brownout.experiment import DEFAULT_RECOVERY, SHORTEST_LOOK, Check, Experiment
+from brownout.loadreader import LoadReader, Stream
 from brownout.methodreader import MethodReader, Placed
-from brownout.parameters import Parameter, parameters_of
+from brownout.parameters import Parameter
 from brownout.registry import Fault, Probe, Registry
 from brownout.units import Duration, format_seconds
 from brownout.yamlsource import MAX_BYTES, Entry, Node, ScalarNode, compose, printable_path, read_source
@@ -50,6 +51,7 @@ class _Reader:
         self._binder = Binder()
         self._checks = CheckReader(self._binder, probes).checks
         self._steps = MethodReader(self._binder, faults).steps
+        self._load = LoadReader(self._binder)
         self._locations: dict[str, Location] = {}
 
     def experiment(self, root: Node, *, file: str, source: str) -> Experiment:
@@ -65,10 +67,12 @@ class _Reader:
         steady_state = self._checks(top.get("steady-state"), "steady-state before")
         if steady_state == () and "steady-state" in top:
             self._binder.note("steady-state: expected at least one check", at=top["steady-state"].node.at)
-        tags, load, settings = self._tags(top), self._load(top.get("load")), self._settings(top.get("settings"))
-        writes = self._writes(top.get("writes"))
+        tags, settings = self._tags(top), self._settings(top.get("settings"))
+        load, writes = self._load.streams(top.get("load")), self._load.writes(top.get("writes"))
         method = self._steps(top.get("method"))
-        duration = self._duration(top.get("duration"), method or ())
+        duration = self._duration(top.get("duration"), method or (), load or ())
+        if load and method is not None and duration:
+            self._load.refuse_late(load, until=duration)
         during, after = self._expect(top.get("expect"), at=root.at, method=method)
         abort = self._checks(top.get("abort"), "abort")
         self._binder.refuse()
@@ -76,7 +80,7 @@ class _Reader:
             title=" ".join((title or "").split()),
             hypothesis=hypothesis or "",
             tags=tags,
-            load=load,
+            load=tuple(one.load for one in load or ()),
             writes=writes,
             duration=duration,
             steady_state=steady_state or (),
@@ -88,7 +92,7 @@ class _Reader:
             settings=settings,
             file=file,
             source=source,
-            locations=self._locations,
+            locations=self._locations | self._load.locations,
         )
 
     def _text(self, entry: Entry | None) -> str | None:
@@ -102,30 +106,6 @@ class _Reader:
         nodes = self._binder.items(top.get("tags"), what="words") or ()
         tags: list[str] = [self._binder.value(Parameter("tags", "tags", str), node) for node in nodes]
         return tuple(dict.fromkeys(tags))
-
-    def _load(self, entry: Entry | None) -> Load:
-        given = self._binder.arguments("load", parameters_of(Load), entry.node, at=entry.at) if entry else None
-        if given is None:
-            return Load()
-        self._locations |= {f"load.{key}": at for key, at in given.places.items()}
-        load = Load(**given.values)
-        if not load.timeout:
-            problem = f"timeout: got {given.written['timeout']}; an answer takes some time, such as 30s"
-            self._binder.note(problem, at=given.places["timeout"])
-        return load
-
-    def _writes(self, entry: Entry | None) -> Writes | None:
-        if entry is None:
-            return None
-        self._locations[entry.key] = entry.at
-        given = self._binder.arguments("writes", parameters_of(Writes), entry.node, at=entry.at)
-        if given is None:
-            return None
-        writes = Writes(**given.values)
-        if not writes.timeout:
-            problem = f"timeout: got {given.written['timeout']}; an acknowledgement takes some time, such as 10s"
-            self._binder.note(problem, at=given.places["timeout"])
-        return writes
 
     def _settings(self, entry: Entry | None) -> Mapping[str, str | float | int | bool]:
         settings: dict[str, str | float | int | bool] = {}
@@ -151,13 +131,16 @@ class _Reader:
             self._binder.note(problem, at=entry.at if entry else at)
         return during or (), after or ()
 
-    def _duration(self, entry: Entry | None, method: Sequence[Placed]) -> Duration:
-        healed = max((one.step.end for one in method), default=Duration(0.0))
+    def _duration(self, entry: Entry | None, method: Sequence[Placed], load: Sequence[Stream]) -> Duration:
+        ends: list[float] = [one.step.end for one in method] or [one.load.end for one in load if one.load.is_spike]
+        healed = Duration(max(ends, default=0.0))
         if entry is None:
             return Duration(healed + DEFAULT_RECOVERY)
         duration: Duration | None = self._binder.value(Parameter("duration", "duration", Duration), entry.node)
         if duration is None:
             return Duration(0.0)
+        if healed > duration and not method:
+            return duration
         late = [one for one in method if one.step.end > duration]
         for one in late:
             problem = (

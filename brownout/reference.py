@@ -15,7 +15,7 @@ from typing import cast, get_args, get_origin
 from brownout import registry
 from brownout.parameters import Parameter, parameters_of
 from brownout.registry import Probe, Registry
-from brownout.system import ServiceFamily, ServiceName
+from brownout.system import LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import (
     Bandwidth,
     Duration,
@@ -54,6 +54,8 @@ _TYPES: Mapping[object, str] = {
     Share: "share, `99%`",
     ServiceName: "service",
     ServiceFamily: "service with replicas",
+    TierName: "tier",
+    LoadName: "name of a stream",
     str: "text",
     int: "whole number",
     float: "number",

@@ -7,7 +7,6 @@ system's own doing (a recorder, an injection, a heal) is kept in `errors`: with 
 import asyncio
 import contextlib
 import functools
-import random
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
@@ -17,38 +16,27 @@ import httpx
 from brownout import process, registry
 from brownout.clock import RunClock
 from brownout.errors import BrownoutError
-from brownout.evidence.model import Event, KnownDocument, KnownQuestion
+from brownout.evidence.model import Event
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
-from brownout.experiment import Block, Writes
+from brownout.experiment import Block
 from brownout.halt import Halt
 from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
 from brownout.ledger import Ledger, RunRow
-from brownout.load import Ask, Asker, CitedSentences, Writer, offer
 from brownout.method import Method
 from brownout.plan import RunPlan
 from brownout.recorders import recorders_of
 from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
-from brownout.target import (
-    Caller,
-    Document,
-    KnowsDocuments,
-    NotAcknowledged,
-    Question,
-    TakesDocuments,
-    Target,
-    TargetOptions,
-)
+from brownout.target import Target, TargetOptions
+from brownout.traffic import Traffic
 from brownout.units import format_seconds
 from brownout.watch import PATIENCE, live_stats, watch_aborts
 
 CANCEL_AGAIN = 1.0
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
-STOCK_TAKING = 10.0
-"""Seconds that the system has to tell what it holds of what was written."""
 MAX_LATENESS = 0.25
 """Seconds by which 95 % of the questions may be sent later than they were due; beyond it the load is another load."""
 
@@ -70,9 +58,8 @@ class Run:
         self._method: Method | None = None
         self._ledger: Ledger | None = None
         self._closing: asyncio.Future[Judgement] | None = None
-        self._asker: Asker | None = None
+        self._traffic: Traffic | None = None
         self._load: list[asyncio.Task[None]] = []
-        self._library: Writer | None = None
         self._end: float | None = None
         self._stack = contextlib.AsyncExitStack()
         self._writer: EvidenceWriter | None = None
@@ -101,7 +88,6 @@ class Run:
         self._start(target, ledger)
 
     def _start(self, target: Target, ledger: Ledger) -> None:
-        load = self.experiment.load
         self.clock = RunClock()
         self._method = Method(
             self.experiment.method,
@@ -121,15 +107,15 @@ class Run:
         self._writer.start()
         client = httpx.AsyncClient(timeout=2.0, trust_env=False)
         self._stack.push_async_callback(client.aclose)
-        door = target.door()
-        questions, documents = target.questions(load.questions), _documents(target)
-        self.recording.know(
-            [KnownDocument(one.id, one.tenant) for one in documents],
-            [KnownQuestion(one.id, one.tenant, one.sources) for one in questions if one.sources is not None],
+        self._traffic = traffic = Traffic(
+            target,
+            self.experiment,
+            recording=self.recording,
+            clock=self.clock,
+            seed=self.plan.seed,
+            note=self.progress.note,
         )
-        grade = CitedSentences(documents) if documents else None
-        self._asker = asker = Asker(door.url, load, record=self.recording, clock=self.clock, grade=grade)
-        self._stack.push_async_exit(asker)
+        self._stack.push_async_exit(traffic)
         for recorder in recorders_of(target, self.recording, client=client, clock=self.clock):
             self._own(recorder)
         probes = registry.probes().get
@@ -140,49 +126,10 @@ class Run:
             )
         self._own(target.watch(), vital=True)
         self._own(self._tick())
-        if self.experiment.writes is not None and isinstance(target, TakesDocuments):
-            self._library = self._writer_of(target, self.experiment.writes, door.callers, ask=asker.ask, grade=grade)
-            self._load.append(self._own(self._library.run(until=self.experiment.duration), vital=True))
-        offered = self._own(
-            offer(
-                load,
-                questions=questions,
-                callers=door.callers,
-                until=self.experiment.duration,
-                clock=self.clock,
-                rng=random.Random(self.plan.seed),  # noqa: S311 - reproducible, not secret
-                ask=asker.ask,
-            ),
-            vital=True,
-        )
-        self._load.append(offered)
+        for spike in traffic.spikes():
+            self._own(spike, vital=True)
+        self._load = [self._own(part, vital=True) for part in traffic.parts()]
         self._phase("steady state", 0.0, self.experiment.first_fault)
-
-    def _writer_of(
-        self,
-        target: TakesDocuments,
-        writes: Writes,
-        callers: Sequence[Caller],
-        *,
-        ask: Ask,
-        grade: CitedSentences | None,
-    ) -> Writer:
-        def learn(document: Document, question: Question) -> None:
-            known = KnownQuestion(question.id, question.tenant, question.sources or ())
-            self.recording.know([KnownDocument(document.id, document.tenant)], [known])
-            if grade is not None:
-                grade.learn(document)
-
-        return Writer(
-            target,
-            writes,
-            callers=callers,
-            record=self.recording,
-            clock=self.clock,
-            seed=self.plan.seed,
-            ask=ask,
-            learn=learn,
-        )
 
     @property
     def started(self) -> bool:
@@ -210,23 +157,22 @@ class Run:
 
     async def recover(self) -> str:
         """Keep the load on until the end of the run and the last answers are in."""
+        if self.experiment.spikes:
+            self._phase("spike", self.clock.now(), self.experiment.last_heal)
+            await self._until(self.experiment.last_heal)
         self._phase("recovery", self.clock.now(), self.experiment.duration)
         await self._until(self.experiment.duration)
         self._end = self.experiment.duration
         if self._load:
             await self.halt.unless(asyncio.wait(self._load))
-        if self._library is not None:
-            await self.halt.unless(self._take_stock(self._library))
+        if self._traffic is not None:
+            await self.halt.unless(self._count(self._traffic))
         return f"{len(self.recording.requests)} requests recorded"
 
-    async def _take_stock(self, library: Writer) -> None:
-        try:
-            async with asyncio.timeout(STOCK_TAKING):
-                await library.take_stock()
-        except (NotAcknowledged, TimeoutError) as problem:
-            # The system's own doing: what was written cannot be counted, and the probes say so.
-            text = f"the written documents were not counted: {str(problem) or 'no answer in time'}"
-            self.recording.add_event(Event(self.clock.now(), "note", text))
+    async def _count(self, traffic: Traffic) -> None:
+        if (untold := await traffic.take_stock()) is not None:
+            # The system's own doing: the probes say that they cannot tell.
+            self.recording.add_event(Event(self.clock.now(), "note", untold))
 
     # -- stopping ------------------------------------------------------------------------------------------------
 
@@ -262,8 +208,8 @@ class Run:
             self._check_lateness()
         with self._guarded("healing"):
             await self.heal()
-        if self._asker is not None and self._end < self.experiment.duration:
-            self._asker.abandon()
+        if self._traffic is not None and self._end < self.experiment.duration:
+            self._traffic.abandon()
         pending = set(self._tasks)
         while pending:
             # Again and again: a target of a user's own may swallow a cancellation, as libraries do by mistake.
@@ -298,12 +244,18 @@ class Run:
 
     def _check_lateness(self) -> None:
         """A load generator that cannot keep up makes the system look slow, so its figures are no evidence."""
-        late = sorted(request.sent - request.intended for request in self.recording.requests)
-        if late and (p95 := late[int(len(late) * 0.95)]) > MAX_LATENESS:
-            self._trouble(
-                f"the load was sent late (p95 {format_seconds(p95)}): this machine cannot offer "
-                f"{self.experiment.load.rate:g} requests/s beside the system under test"
-            )
+        by_load: dict[str | None, list[float]] = {}
+        for request in self.recording.requests:
+            by_load.setdefault(request.load, []).append(request.sent - request.intended)
+        # Of each stream by itself: a spike that was none must not hide behind what was sent before and after it.
+        for name, unsorted in by_load.items():
+            late = sorted(unsorted)
+            if (p95 := late[int(len(late) * 0.95)]) > MAX_LATENESS:
+                of = "" if name is None else f" of load {name!r}"
+                self._trouble(
+                    f"the load was sent late (p95 {format_seconds(p95)}{of}): this machine cannot offer "
+                    f"{self.experiment.peak_rate():g} requests/s beside the system under test"
+                )
 
     # -- judging -------------------------------------------------------------------------------------------------
 
@@ -365,10 +317,6 @@ class Run:
 
     async def _until(self, at: float) -> None:
         await self.halt.unless(self.clock.sleep_until(at))
-
-
-def _documents(target: Target) -> Sequence[Document]:
-    return target.documents() if isinstance(target, KnowsDocuments) else ()
 
 
 def _said(error: BaseException) -> str:

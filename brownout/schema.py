@@ -16,7 +16,7 @@ from brownout.experiment import Load, Writes
 from brownout.parameters import MAX_TEXT, SWITCH_WORDS, Parameter, parameters_of
 from brownout.reader import KEYS, MAX_TITLE, REQUIRED
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import ServiceFamily, ServiceName
+from brownout.system import LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import RATE_UNITS, SIZE_UNITS, TIME_UNITS, Bandwidth, Duration, Latency, Rate, Share, Size
 
 FILE = Path(__file__).with_name("experiment.schema.json")
@@ -41,6 +41,8 @@ _TYPES: Mapping[object, Schema] = {
     Share: _quantity(("%",), ["99%", "99.9%"]),
     ServiceName: _TEXT,
     ServiceFamily: _TEXT,
+    TierName: _TEXT,
+    LoadName: _TEXT,
     str: _TEXT,
     int: {"type": "integer"},
     float: {"type": "number"},
@@ -54,6 +56,12 @@ _LOAD: Mapping[str, str] = {
     "stream": "Whether answers are streamed.",
     "policy": "The consistency policy that requests ask for.",
     "timeout": "After which the client gives up on an answer.",
+    "name": "By which the evidence and the checks know the stream; each of several needs one.",
+    "tier": "Only callers of this tier ask.",
+    "tenant": "Only callers of this tenant ask.",
+    "at": "When the stream begins, from the start of the run; with the run where it is not said.",
+    "for": "How long it lasts; until the end of the run where it is not said.",
+    "deadline": "What the client says of its patience (X-Request-Timeout-Ms); nothing where it is not said.",
 }
 
 _WRITES: Mapping[str, str] = {
@@ -74,7 +82,8 @@ def json_schema(faults: Registry[Fault], probes: Registry[Probe]) -> Schema:
     abort_arguments = {
         name: {**one, "properties": {**one["properties"], **over}} for name, one in probe_arguments.items()
     }
-    load = {one.key: _value(one, doc=_LOAD[one.key]) for one in parameters_of(Load)}
+    load = _object({one.key: _value(one, doc=_LOAD[one.key]) for one in parameters_of(Load)})
+    streams = {"type": "array", "items": load, "minItems": 1}
     writes = {one.key: _value(one, doc=_WRITES[one.key]) for one in parameters_of(Writes)}
     check, abort_check = {"$ref": "#/$defs/check"}, {"$ref": "#/$defs/abort-check"}
     top: dict[str, Schema] = {
@@ -87,7 +96,10 @@ def json_schema(faults: Registry[Fault], probes: Registry[Probe]) -> Schema:
             "additionalProperties": {"type": ["string", "number", "boolean"]},
             "description": "What is set on the system under test, by the target's own names.",
         },
-        "load": _object(load, description="The traffic while the experiment runs."),
+        "load": {
+            "anyOf": [load, streams],
+            "description": "The traffic while the experiment runs: one stream, or several.",
+        },
         "writes": _object(writes, description="Documents that are stored meanwhile, each then asked for."),
         "duration": {
             **_TIME,

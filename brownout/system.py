@@ -17,6 +17,11 @@ ServiceName = NewType("ServiceName", str)
 ServiceFamily = NewType("ServiceFamily", str)
 """What the replicas of one service have in common: `inference`, of `inference-1`, `inference-2`, ..."""
 
+TierName = NewType("TierName", str)
+"""A tier of the target's callers; checked against those that it has before anything starts."""
+LoadName = NewType("LoadName", str)
+"""The name of one of the experiment's streams of load; checked as well."""
+
 _REPLICA = re.compile(r"(?P<family>.+)-(?P<number>[1-9][0-9]*)")
 
 
@@ -41,6 +46,10 @@ class Topology:
     takes_documents: bool = False
     """Whether documents can be stored in it while it runs."""
     policies: tuple[str, ...] = ("strict", "balanced", "available")
+    tiers: tuple[str, ...] = ()
+    """Of the callers; empty where they are not known in advance."""
+    tenants: tuple[str, ...] = ()
+    """The same of theirs."""
 
     @property
     def families(self) -> Mapping[str, tuple[str, ...]]:

@@ -2,17 +2,17 @@
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypedDict
 
-from brownout.evidence import Requests, derived
+from brownout.evidence import Requests, Window, derived
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive
 from brownout.statistics import order_statistics, quantile_ranks
 from brownout.units import Latency, format_seconds
 
 from ._counting import too_few
+from ._whose import Whose, chosen
 
 NEVER = math.inf
 """The latency of what never came."""
@@ -20,8 +20,8 @@ Limits = Mapping[float, Latency | None]
 """Seconds by percentile; None for those that are not asked for."""
 
 
-class LatencyLimits(TypedDict, total=False):
-    """What an experiment may ask of a latency.
+class LatencyLimits(Whose, total=False):
+    """What an experiment may ask of a latency, and of whose.
 
     Args:
         p50: the median is at most this.
@@ -30,6 +30,8 @@ class LatencyLimits(TypedDict, total=False):
         p99: the 99th percentile is at most this. State at least one.
         percentile: any other, such as 99.9; goes with at-most.
         at_most: that percentile is at most this.
+        tier: only requests of callers of this tier.
+        load: only requests of this stream of the load.
     """
 
     p50: Latency | None
@@ -79,27 +81,25 @@ def least_for(percent: float) -> int:
     return max(MIN_SAMPLES, math.ceil(100 / (100 - Fraction(str(percent)))))
 
 
-def limits_of(
-    *,
-    p50: Latency | None = None,
-    p90: Latency | None = None,
-    p95: Latency | None = None,
-    p99: Latency | None = None,
-    percentile: float | None = None,
-    at_most: Latency | None = None,
-) -> Limits:
+def limits_of(asked: LatencyLimits) -> Limits:
     """The limits that a probe's arguments state.
 
     Raises:
         ValueError: none is stated, or one that nothing or anything can meet.
     """
+    percentile, at_most = asked.get("percentile"), asked.get("at_most")
     if (percentile is None) != (at_most is None):
         msg = "percentile and at-most go together"
         raise ValueError(msg)
     if percentile is not None and not 0 < percentile < 100:
         msg = "percentile must lie between 0 and 100, such as 99.9"
         raise ValueError(msg)
-    limits: dict[float, Latency | None] = {50.0: p50, 90.0: p90, 95.0: p95, 99.0: p99}
+    limits: dict[float, Latency | None] = {
+        50.0: asked.get("p50"),
+        90.0: asked.get("p90"),
+        95.0: asked.get("p95"),
+        99.0: asked.get("p99"),
+    }
     if percentile is not None:
         limits[percentile] = at_most
     if all(limit is None for limit in limits.values()):
@@ -111,15 +111,28 @@ def limits_of(
     return limits
 
 
-def judge_quantiles(latencies: Sequence[float], *, missing: str, limits: Limits, what: str = "requests") -> Verdict:
+def judge_quantiles(
+    window: Window,
+    measure: Callable[[Requests], Sequence[float]],
+    *,
+    asked: LatencyLimits,
+    missing: str,
+    what: str = "requests",
+) -> Verdict:
     """Whether each stated quantile is at most its limit.
 
     Args:
-        latencies: in seconds; infinite for what never came.
+        window: whose requests are judged.
+        measure: their latencies, in seconds; infinite for what never came.
+        asked: the probe's arguments.
         missing: what one of infinite latency lacks: `never got a token`.
-        limits: from `limits_of`.
         what: what has these latencies, in the plural.
+
+    Raises:
+        ValueError: the arguments make no sense.
     """
+    limits = limits_of(asked)
+    latencies = measure(chosen(window, tier=asked.get("tier"), load=asked.get("load")).requests)
     stated = {percent: limit for percent, limit in limits.items() if limit is not None}
     threshold = ", ".join(f"p{percent:g} at most {format_seconds(limit)}" for percent, limit in stated.items())
     count = len(latencies)

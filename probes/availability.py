@@ -1,16 +1,20 @@
 """How many requests were served."""
 
 from dataclasses import replace
+from typing import Unpack
 
 from brownout.evidence import Window
 from brownout.probe import Verdict, probe
 from brownout.units import Share
 
 from ._counting import asked_for, check_limits, check_share, judge_share
+from ._whose import Whose, chosen
 
 
 @probe
-def availability(window: Window, *, at_least: Share | None = None, below: Share | None = None) -> Verdict:
+def availability(
+    window: Window, *, at_least: Share | None = None, below: Share | None = None, **whose: Unpack[Whose]
+) -> Verdict:
     """The share of requests that got a complete answer, degraded or not.
 
     Everything else counts against it: errors, rate limits, timeouts, cut streams, refused connections, and in a live
@@ -23,6 +27,7 @@ def availability(window: Window, *, at_least: Share | None = None, below: Share 
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     check_limits("availability", at_least=at_least, below=below)
     check_share("at-least", at_least)
     check_share("below", below)

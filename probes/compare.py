@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import Verdict, inconclusive, probe
@@ -11,6 +11,7 @@ from brownout.units import Share
 
 from ._counting import too_few
 from ._quantiles import least_for, rank_of, times_per_token, times_to_end, times_to_first_token
+from ._whose import Whose, chosen
 
 CERTAIN = Share(0.99)
 
@@ -37,6 +38,7 @@ def compare(
     p95: float | None = None,
     p99: float | None = None,
     confidence: Share = CERTAIN,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """By how much requests are worse than in the steady state before the fault, chance left aside.
 
@@ -55,6 +57,7 @@ def compare(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     times = {percent: limit for percent, limit in ((50, p50), (95, p95), (99, p99)) if limit is not None}
     if effect is None and not times:
         msg = "compare needs at least one of effect, p50, p95 and p99"

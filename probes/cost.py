@@ -1,16 +1,18 @@
 """What the answers cost."""
 
 import math
+from typing import Unpack
 
 from brownout.evidence import Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
 from brownout.statistics import mean_interval
 
 from ._counting import answers, too_few
+from ._whose import Whose, chosen
 
 
 @probe
-def cost(window: Window, *, at_most: float) -> Verdict:
+def cost(window: Window, *, at_most: float, **whose: Unpack[Whose]) -> Verdict:
     """The mean cost of a complete answer in US dollars, as the answers say.
 
     An answer that says no cost makes the mean a lower bound: it can then be too high, but never low enough.
@@ -21,6 +23,7 @@ def cost(window: Window, *, at_most: float) -> Verdict:
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     if at_most <= 0:
         msg = "at-most must be above 0"
         raise ValueError(msg)

@@ -1,11 +1,14 @@
 """From which rung of the degradation ladder the answers came."""
 
+from typing import Unpack
+
 from brownout.evidence import Window
 from brownout.probe import Verdict, probe
 from brownout.units import Duration, Share, format_seconds
 
 from ._counting import answers, check_share
 from ._settling import judge_settling
+from ._whose import Whose, chosen
 
 NEARLY_ALL = Share(0.99)
 
@@ -18,6 +21,7 @@ def degradation(
     at_least: int | None = None,
     share: Share = NEARLY_ALL,
     within: Duration | None = None,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """The share of answers that say they came from a level; an answer that names none counts against it.
 
@@ -32,6 +36,7 @@ def degradation(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     if (level is None) == (at_least is None):
         msg = "degradation needs exactly one of level and at-least"
         raise ValueError(msg)

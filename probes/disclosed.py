@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
@@ -10,6 +11,7 @@ from brownout.statistics import share_interval
 from brownout.units import Share, format_share
 
 from ._counting import answers, asked_for, check_share, kinds_of_attempts, too_few
+from ._whose import Whose, chosen
 
 ALL = Share(1.0)
 FRESH = frozenset({"dense+keyword", "dense"})
@@ -19,7 +21,7 @@ POOR = frozenset({"low", "none"})
 
 
 @probe
-def disclosed(window: Window, *, share: Share = ALL, store: str = "vector-db") -> Verdict:
+def disclosed(window: Window, *, share: Share = ALL, store: str = "vector-db", **whose: Unpack[Whose]) -> Verdict:
     """The share of degraded answers that say so: a level above 0, and at least one warning.
 
     An answer is known to be degraded when it says so, and also when it names no level, or claims level 0 while
@@ -34,6 +36,7 @@ def disclosed(window: Window, *, share: Share = ALL, store: str = "vector-db") -
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     check_share("share", share)
     threshold = f"{asked_for(share)} of degraded answers disclosed"
     given = answers(window)

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Unpack
 
 from brownout.evidence import Window
 from brownout.probe import Verdict, probe
 from brownout.units import Share
 
 from ._counting import asked_for, check_limits, judge_share
+from ._whose import Whose, chosen
 
 UNSTATED = "unstated"
 
@@ -20,6 +21,7 @@ def error_rate(
     at_most: Share | None = None,
     above: Share | None = None,
     source: Literal["provider", "own_system", "rate_limit", "unstated"] | None = None,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """The share of requests that failed; by one source's fault alone, where one is named.
 
@@ -34,6 +36,7 @@ def error_rate(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     check_limits("error_rate", at_most=at_most, above=above)
     limit = at_most if at_most is not None else above
     if limit is None or limit >= 1:

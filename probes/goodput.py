@@ -1,6 +1,7 @@
 """Throughput that users have something of."""
 
 import math
+from typing import Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
@@ -9,6 +10,7 @@ from brownout.units import Latency, Rate, Share, format_seconds
 
 from ._counting import asked_for, check_limits, check_share, judge_share, too_few
 from ._quantiles import times_to_end, times_to_first_token
+from ._whose import Whose, chosen
 
 
 @probe
@@ -20,6 +22,7 @@ def goodput(
     total: Latency | None = None,
     at_least: Rate | None = None,
     share: Share | None = None,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """Requests with a complete answer in time, per second or as a share of all: every stated latency must hold for one.
 
@@ -33,6 +36,7 @@ def goodput(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     check_limits("goodput", at_least=at_least, share=share)
     check_share("share", share)
     stated = {"ttft": ttft, "tpot": tpot, "total": total}

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
+from typing import Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
@@ -10,6 +11,7 @@ from brownout.statistics import mean_interval
 from brownout.units import Share, format_share
 
 from ._counting import answers, asked_for, check_share, too_few
+from ._whose import Whose, chosen
 
 DEPTH = 5
 """Documents that recall looks at: recall@5."""
@@ -17,7 +19,12 @@ DEPTH = 5
 
 @probe
 def quality(
-    window: Window, *, faithfulness: Share | None = None, recall: Share | None = None, refusals: Share | None = None
+    window: Window,
+    *,
+    faithfulness: Share | None = None,
+    recall: Share | None = None,
+    refusals: Share | None = None,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """Faithfulness, recall and refusals of the complete answers, each the mean over the answers that it applies to.
 
@@ -32,6 +39,7 @@ def quality(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     limits = {"faithfulness": faithfulness, "recall": recall, "refusals": refusals}
     stated = {name: limit for name, limit in limits.items() if limit is not None}
     for name, limit in stated.items():

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Unpack
 
 from brownout.evidence import Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
@@ -10,6 +11,7 @@ from brownout.units import Duration, Latency, Share, format_seconds
 
 from ._counting import asked_for, check_share, served, too_few
 from ._quantiles import NEVER, times_to_first_token
+from ._whose import Whose, chosen
 
 STRETCH = 2.0
 """Seconds a sliding stretch lasts at least; longer where it takes longer to see `MIN_SAMPLES` requests."""
@@ -23,6 +25,7 @@ def recovered(
     ttft_p95: Latency | None = None,
     availability: Share | None = None,
     for_: Duration | None = None,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """The moment after which the service levels hold in every sliding stretch to the window's end.
 
@@ -38,6 +41,7 @@ def recovered(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     if ttft_p95 is None and availability is None:
         msg = "recovered needs ttft-p95 or availability, or both"
         raise ValueError(msg)

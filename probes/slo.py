@@ -1,7 +1,7 @@
 """Error budget, burn rate, and whether an SLO's alerts would have fired."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
@@ -11,6 +11,7 @@ from brownout.units import Duration, Latency, Share, format_seconds
 
 from ._counting import asked_for, check_limits, too_few
 from ._quantiles import times_to_end, times_to_first_token
+from ._whose import Whose, chosen
 
 HOUR = Duration(10.0)
 
@@ -27,6 +28,7 @@ def slo(
     alert: Literal["page", "ticket", "none"] | None = None,
     within: Duration | None = None,
     hour: Duration = HOUR,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """The burn rate of an objective's error budget, the part of a 30-day month's budget spent, or its alerts.
 
@@ -48,6 +50,7 @@ def slo(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     check_limits("slo", burn_at_most=burn_at_most, spends_at_most=spends_at_most, alert=alert and 1.0)
     if not 0 < objective < 1:
         msg = "objective must lie between 0% and 100%: at 100% there is no budget"

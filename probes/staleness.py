@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
@@ -9,6 +10,7 @@ from brownout.statistics import share_interval
 from brownout.units import Duration, Latency, Share, format_seconds, format_share
 
 from ._counting import answers, asked_for, check_share, too_few
+from ._whose import Whose, chosen
 
 ALL = Share(1.0)
 SLACK = Latency(1.0)
@@ -22,6 +24,7 @@ def staleness(
     monotone: bool = False,
     share: Share = ALL,
     slack: Latency = SLACK,
+    **whose: Unpack[Whose],
 ) -> Verdict:
     """The age of what answers were made from is bounded, or never goes back.
 
@@ -37,6 +40,7 @@ def staleness(
     Raises:
         ValueError: the arguments make no sense.
     """
+    window = chosen(window, **whose)
     if (at_most is None) != monotone:
         msg = "staleness needs exactly one of at-most and monotone"
         raise ValueError(msg)

@@ -5,11 +5,11 @@ from typing import Unpack
 from brownout.evidence import Window
 from brownout.probe import Verdict, probe
 
-from ._quantiles import LatencyLimits, judge_quantiles, limits_of, times_to_end
+from ._quantiles import LatencyLimits, judge_quantiles, times_to_end
 
 
 @probe
-def total(window: Window, **limits: Unpack[LatencyLimits]) -> Verdict:
+def total(window: Window, **asked: Unpack[LatencyLimits]) -> Verdict:
     """Quantiles of the time to the end of the answer, from when the request was meant to be sent.
 
     Over all requests: one without a complete answer is infinitely slow, however soon it failed. p99 needs 100
@@ -18,4 +18,4 @@ def total(window: Window, **limits: Unpack[LatencyLimits]) -> Verdict:
     Raises:
         ValueError: the arguments make no sense.
     """
-    return judge_quantiles(times_to_end(window.requests), missing="got no complete answer", limits=limits_of(**limits))
+    return judge_quantiles(window, times_to_end, asked=asked, missing="got no complete answer")

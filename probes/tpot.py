@@ -5,11 +5,11 @@ from typing import Unpack
 from brownout.evidence import Window
 from brownout.probe import Verdict, probe
 
-from ._quantiles import LatencyLimits, judge_quantiles, limits_of, times_per_token
+from ._quantiles import LatencyLimits, judge_quantiles, times_per_token
 
 
 @probe
-def tpot(window: Window, **limits: Unpack[LatencyLimits]) -> Verdict:
+def tpot(window: Window, **asked: Unpack[LatencyLimits]) -> Verdict:
     """Quantiles of the time per output token: the mean gap between the tokens of one answer, after the first.
 
     Over all streamed requests: one without a complete answer is infinitely slow, however fast its tokens came. Answers
@@ -18,6 +18,4 @@ def tpot(window: Window, **limits: Unpack[LatencyLimits]) -> Verdict:
     Raises:
         ValueError: the arguments make no sense.
     """
-    return judge_quantiles(
-        times_per_token(window.requests), missing="got no complete answer", limits=limits_of(**limits), what="streams"
-    )
+    return judge_quantiles(window, times_per_token, asked=asked, missing="got no complete answer", what="streams")

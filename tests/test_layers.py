@@ -1,6 +1,7 @@
 """The import rule: the core imports no plugin folder; a plugin folder imports the core and its own siblings only."""
 
 import ast
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,13 +13,23 @@ PLUGINS = ("faults", "probes", "fixtures")
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """(level, dotted name) of every import, those inside functions included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             yield node.level, base
             yield from ((node.level, f"{base}.{alias.name}".strip(".")) for alias in node.names)
+
+
+def parsed(path: Path) -> ast.Module:
+    text = path.read_text(encoding="utf-8")
+    # What a collection runs in the middle of it fails the parser of some 3.11s: python/cpython#106905.
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        gc.enable()
 
 
 def modules(folder: str) -> list[Path]:

@@ -35,6 +35,10 @@ class Request:
     tier: str
     policy: str
     stream: bool
+    load: str | None = None
+    """The stream of load that it belongs to; None where that has no name."""
+    retry_after: float | None = None
+    """Seconds after which it may be tried again, as the answer says."""
     request_id: str | None = None
     model: str | None = None
     provider: str | None = None

@@ -50,7 +50,7 @@ class Recording:
         self._by_due, self._by_end = array("I"), array("I")
         self._in_order = True
         self._failures = 0
-        self._unanswered: dict[int, float] = {}
+        self._unanswered: dict[int, tuple[float, str, str | None]] = {}
         self._transitions: list[Transition] = []
         self._of_breaker: dict[str, list[Transition]] = {}
         self._samples: list[Sample] = []
@@ -119,9 +119,16 @@ class Recording:
 
     # -- recording -----------------------------------------------------------------------------------------------
 
-    def request_started(self, id: int, intended: float) -> None:  # noqa: A002 - the field's name in the evidence
+    def request_started(
+        self,
+        id: int,  # noqa: A002 - the field's name in the evidence
+        intended: float,
+        *,
+        tier: str = "",
+        load: str | None = None,
+    ) -> None:
         """A request was sent; until it is added it is unanswered, which live windows show."""
-        self._unanswered[id] = intended
+        self._unanswered[id] = (intended, tier, load)
 
     def add_request(self, request: Request) -> None:
         """A request is over, however it ended."""
@@ -244,7 +251,11 @@ class Recording:
         return copy
 
     def _overdue(self, now: float, patience: float) -> list[Request]:
-        return [_pending(id_, due) for id_, due in self._unanswered.items() if now - due > patience]
+        return [
+            _pending(id_, due, tier=tier, load=load)
+            for id_, (due, tier, load) in self._unanswered.items()
+            if now - due > patience
+        ]
 
     def _recent_history(self, start: float, end: float) -> list[Transition]:
         """The transitions of a stretch, and before it the last one of each dependency: its length is the stretch's."""
@@ -301,7 +312,7 @@ def _insert(positions: "array[int]", position: int, *, key: Callable[[int], Any]
     return at_end
 
 
-def _pending(id_: int, intended: float) -> Request:
+def _pending(id_: int, intended: float, *, tier: str, load: str | None) -> Request:
     return Request(
         id=id_,
         intended=intended,
@@ -314,7 +325,8 @@ def _pending(id_: int, intended: float) -> Request:
         error_source=None,
         question="",
         tenant="",
-        tier="",
+        tier=tier,
         policy="",
         stream=False,
+        load=load,
     )

@@ -97,6 +97,8 @@ class Requests(Sequence[Request]):
     tier = Column[str]()
     policy = Column[str]()
     stream = Column[bool]()
+    load = Column[str | None]()
+    retry_after = Column[float]()
     request_id = Column[str | None]()
     model = Column[str | None]()
     provider = Column[str | None]()

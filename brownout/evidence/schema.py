@@ -32,6 +32,8 @@ CREATE TABLE request (              -- one question asked, timed from when it wa
     tier TEXT NOT NULL,
     policy TEXT NOT NULL,           -- consistency policy that was asked for
     stream INTEGER NOT NULL,        -- 1 where the answer was streamed
+    load TEXT,                      -- name of the stream of load; NULL where it has none
+    retry_after REAL,               -- s, after which it may be tried again, as the answer says
     request_id TEXT,                -- the stack's own id
     model TEXT,
     provider TEXT,                  -- who wrote the answer; of one from a cache, who wrote it then

@@ -1,8 +1,8 @@
 """Open-loop load: questions asked when they are due, and what became of each."""
 
 from brownout.load.asker import Asker
-from brownout.load.generator import Ask, arrivals, offer
+from brownout.load.generator import Stream, arrivals, offer
 from brownout.load.grading import CitedSentences, Grade, Grader
 from brownout.load.writer import Writer
 
-__all__ = ["Ask", "Asker", "CitedSentences", "Grade", "Grader", "Writer", "arrivals", "offer"]
+__all__ = ["Asker", "CitedSentences", "Grade", "Grader", "Stream", "Writer", "arrivals", "offer"]

@@ -22,6 +22,7 @@ class AnswerFields:
     status: int | None = None
     error: str | None = None
     error_source: str | None = None
+    retry_after: float | None = None
     finished: bool = False
     closed: bool = False
     """A finish reason was given."""
@@ -30,6 +31,12 @@ class AnswerFields:
     pieces: int = 0
     serving: Mapping[str, Any] = field(default_factory=dict)
     text: list[str] = field(default_factory=list, repr=False)
+
+    def read_retry_after(self, header: str | None) -> None:
+        """Take how many seconds `Retry-After` says; a date, which it may also be, says nothing without a clock."""
+        text = (header or "").strip()
+        if text.isascii() and text.isdigit():
+            self.retry_after = float(text[:9])
 
     def read_error(self, body: Mapping[str, Any]) -> None:
         """Take the code and the source from an OpenAI-shaped error body."""

@@ -20,11 +20,20 @@ from brownout.target import Caller, Question
 class Record(Protocol):
     """Where requests are recorded."""
 
-    def request_started(self, id: int, intended: float) -> None: ...  # noqa: A002 - the field's name in the evidence
+    def request_started(
+        self,
+        id: int,  # noqa: A002 - the field's name in the evidence
+        intended: float,
+        *,
+        tier: str,
+        load: str | None,
+    ) -> None: ...
 
     def add_request(self, request: Request) -> None: ...
 
 
+DEADLINE_HEADER = "x-request-timeout-ms"
+"""As the reference stack reads it (target-stack/README.md): for how many milliseconds the client will wait."""
 YOUNG = 5.0
 """Seconds: see `Asker.abandon`."""
 
@@ -36,6 +45,8 @@ class Asker:
         self._load = load
         self._record = record
         self._young = 0.0
+        self.asked = 0
+        """Questions that were sent."""
         self._clock = clock
         self._grade = grade
         self._client = httpx.AsyncClient(
@@ -63,7 +74,8 @@ class Asker:
 
     async def ask(self, number: int, intended: float, question: Question, caller: Caller) -> None:
         """Send one question that was due at `intended` and record it. Never raises for what the system did."""
-        self._record.request_started(number, intended)
+        self.asked += 1
+        self._record.request_started(number, intended, tier=caller.tier, load=self._load.name)
         sent = self._clock.now()
         answer = AnswerFields()
         outcome: Outcome = "timeout"
@@ -90,11 +102,13 @@ class Asker:
                         status=answer.status,
                         error=answer.error if outcome != "ok" else None,
                         error_source=answer.error_source,
+                        retry_after=answer.retry_after,
                         question=question.id,
                         tenant=caller.tenant,
                         tier=caller.tier,
                         policy=self._load.policy,
                         stream=self._load.stream,
+                        load=self._load.name,
                         claims=None if grade is None else grade.claims,
                         claims_supported=None if grade is None else grade.supported,
                         **answer.recorded(),
@@ -112,9 +126,10 @@ class Asker:
             body["stream_options"] = {"include_usage": True}
         try:
             async with self._client.stream(
-                "POST", "/v1/chat/completions", json=body, headers={"authorization": f"Bearer {caller.token}"}
+                "POST", "/v1/chat/completions", json=body, headers=self._headers(caller)
             ) as response:
                 answer.status = response.status_code
+                answer.read_retry_after(response.headers.get("retry-after"))
                 if self._load.stream and response.status_code < 300:
                     # Closed by hand: leaving a generator to the collector would keep the connection.
                     async with contextlib.aclosing(events(response.aiter_raw())) as stream:
@@ -130,6 +145,12 @@ class Asker:
         if answer.error is not None or (answer.status or 0) >= 300:
             return "error"
         return "ok" if answer.finished else "cut"
+
+    def _headers(self, caller: Caller) -> dict[str, str]:
+        headers = {"authorization": f"Bearer {caller.token}"}
+        if self._load.deadline is not None:
+            headers[DEADLINE_HEADER] = str(round(self._load.deadline * 1000))
+        return headers
 
     async def _follow(self, stream: AsyncIterator[bytes], answer: AnswerFields) -> None:
         async for data in stream:

@@ -1,4 +1,4 @@
-"""Whom it hit: the same figures for each tier, policy, way of retrieval and writer of answers."""
+"""Whom it hit: the same figures for each stream of load, tier, policy, way of retrieval and writer of answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ def _writer(request: Request) -> str:
 
 
 KINDS: Mapping[str, Callable[[Request], str]] = {
+    "Load": lambda r: r.load or "",
     "Tier": lambda r: r.tier,
     "Policy": lambda r: r.policy,
     "Retrieval": lambda r: r.retrieval or "",

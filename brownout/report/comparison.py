@@ -146,7 +146,7 @@ def _setup(views: Sequence[RunView]) -> Iterable[Line]:
         ("Target", lambda view: view.info.target),
         ("Scale", lambda view: f"{view.info.scale:g}"),
         ("Seed", lambda view: str(view.info.seed)),
-        ("Load", lambda view: f"{view.experiment.load.rate:g}/s, policy {view.experiment.load.policy}"),
+        ("Load", lambda view: "; ".join(f"{load.rate:g}/s, policy {load.policy}" for load in view.experiment.load)),
         ("Experiment file", lambda view: "as in A" if view.info.experiment_source == first else "changed"),
     ]
     first = views[0].info.experiment_source

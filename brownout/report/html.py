@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brownout.evidence.recording import Recording
-from brownout.experiment import Experiment, Step
+from brownout.experiment import Experiment, Load, Step
 from brownout.report.baseline import against_baseline
 from brownout.report.breakdown import breakdown
 from brownout.report.budget import budget_of
@@ -162,18 +162,14 @@ def _figure(name: str, value: float) -> str:
 
 def _facts(view: RunView) -> list[tuple[str, str]]:
     """What one needs to know to believe or repeat the figures."""
-    info, load, end = view.info, view.experiment.load, view.judgement.end
+    info, end = view.info, view.judgement.end
     facts = [
         ("Target", info.target),
         ("Started", view.started),
         ("Lasted", f"{end:.1f} s" + ("" if abs(end - info.duration) < 0.05 else f" of {info.duration:.1f} s planned")),
         ("Seed", str(info.seed)),
         ("Scale", f"{info.scale:g}"),
-        (
-            "Load",
-            f"{load.rate:g}/s, {load.arrivals} arrivals, questions {load.questions}, policy {load.policy}, "
-            f"{'streamed' if load.stream else 'not streamed'}, given up after {format_seconds(load.timeout)}",
-        ),
+        *((f"Load {load.name}" if load.name else "Load", _told_load(load)) for load in view.experiment.load),
     ]
     if info.settings:
         facts.append(
@@ -182,6 +178,18 @@ def _facts(view: RunView) -> list[tuple[str, str]]:
     facts += _peaks(view.recording)
     facts += [(name[:1].upper() + name[1:], value) for name, value in info.environment.items()]
     return facts
+
+
+def _told_load(load: Load) -> str:
+    told = [f"{load.rate:g}/s"]
+    if load.at or load.for_ is not None:
+        until = "the end" if load.for_ is None else format_seconds(load.end)
+        told.append(f"from {format_seconds(load.at)} to {until}")
+    told += [f"{kind} {value}" for kind, value in (("tier", load.tier), ("tenant", load.tenant)) if value is not None]
+    told += [f"{load.arrivals} arrivals", f"questions {load.questions}", f"policy {load.policy}"]
+    told += ["streamed" if load.stream else "not streamed", f"given up after {format_seconds(load.timeout)}"]
+    told += [f"deadline {format_seconds(load.deadline)}"] if load.deadline is not None else []
+    return ", ".join(told)
 
 
 def _peaks(recording: Recording) -> Sequence[tuple[str, str]]:

@@ -103,6 +103,8 @@ def requests(draw: st.DrawFn, id: int) -> Request:  # noqa: A002 - the field's n
         error_source=draw(st.sampled_from([None, "provider", "own_system", "rate_limit"])),
         question=draw(TEXTS),
         stream=draw(st.booleans()),
+        load=draw(st.sampled_from([None, "quiet", "spike"])),
+        retry_after=draw(st.none() | FINITE),
         request_id=draw(st.none() | TEXTS),
         model=draw(st.none() | TEXTS),
         provider=draw(st.none() | TEXTS),
@@ -168,7 +170,7 @@ def record(recording: Recording, row: Any, proof: Proof | None = None) -> None:
     """Add a row as a run adds it: a fault is on, then off."""
     match row:
         case Request():
-            recording.request_started(row.id, row.intended)
+            recording.request_started(row.id, row.intended, tier=row.tier, load=row.load)
             recording.add_request(row)
         case Transition():
             recording.add_transition(row)

@@ -323,7 +323,7 @@ def test_a_file_from_before_a_column_and_a_table_were_added_is_read_as_never_hav
     written: Path,
 ) -> None:
     file = sqlite3.connect(written)
-    for column in ("provider", "claims", "claims_supported"):
+    for column in ("load", "retry_after", "provider", "claims", "claims_supported"):
         file.execute(f"ALTER TABLE request DROP COLUMN {column}")
     for column in ("low", "high"):
         file.execute(f"ALTER TABLE verdict DROP COLUMN {column}")

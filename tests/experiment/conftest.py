@@ -12,7 +12,7 @@ from brownout.evidence import Window
 from brownout.fault import fault
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import ServiceFamily, ServiceName, System, Topology
+from brownout.system import LoadName, ServiceFamily, ServiceName, System, TierName, Topology
 from brownout.target import Setting
 from brownout.units import Duration, Latency, Rate, Share, Size
 
@@ -108,6 +108,12 @@ def level(
 
 
 @probe
+def busy(window: Window, *, tier: TierName | None = None, load: LoadName | None = None) -> Verdict:
+    """Whose requests."""
+    return inconclusive("", samples=0, why=window.name)
+
+
+@probe
 def alive(window: Window) -> Verdict:
     """No arguments."""
     return inconclusive("", samples=0, why=window.name)
@@ -139,7 +145,7 @@ def _registry(kind: str, *functions: Any) -> Any:
 def stand_ins() -> StandIns:
     return StandIns(
         faults=_registry("fault", partition, latency, restart, eviction, flood, stumbling),
-        probes=_registry("probe", availability, breaker, level, alive, crashing),
+        probes=_registry("probe", availability, breaker, level, busy, alive, crashing),
     )
 
 
@@ -151,6 +157,8 @@ def topology() -> Topology:
         capabilities=frozenset({"link.blackhole", "link.delay"}),
         dependencies=("vector-db", "llm-primary"),
         question_sets=("golden", "quick"),
+        tiers=("enterprise", "free"),
+        tenants=("acme", "umbra"),
     )
 
 

@@ -47,6 +47,7 @@ def case(name: str, old: str, new: str, at: str, *says: str) -> Any:
     return pytest.param(Case(name, old, new, at, says), id=name)
 
 
+LOAD = "{rate: 20/s, arrivals: poisson, stream: true}"
 AVAILABLE = "availability: {at-least: 99%}"
 PARTITION = "partition: {from: gateway, to: vector-db}"
 LEVEL = "level: {at-least: 1, factor: 0.5}"
@@ -107,6 +108,27 @@ CASES = [
     case("stream of a typo", "stream: true", "stream: of", "7:47", "stream: got 'of'", "did you mean 'off'"),
     case("policy of a number", "stream: true", "policy: 3", "7:47", "policy: got 3", "quotes"),
     case("no timeout", "stream: true", "timeout: 0s", "7:48", "timeout: got 0s", "such as 30s"),
+    # Several streams of it.
+    case("no streams", LOAD, "[]", "7:7", "load: got an empty list", "at least one stream"),
+    case("two streams without names", LOAD, "[{rate: 1/s}, {name: b}]", "7:8", "'name' is missing", "several streams"),
+    case(
+        "two streams of one name", LOAD, "[{name: a}, {name: a}]", "7:26", "name: 'a' is the stream of line 7 already"
+    ),
+    case("stream of text", LOAD, "[{name: a}, b]", "7:19", "load: got 'b'", "expected a mapping"),
+    case(
+        "unknown key of a stream", LOAD, "[{name: a, teir: free}]", "7:18", "unknown key 'teir' of load", "mean 'tier'"
+    ),
+    case("name of two words", LOAD, "{name: a b}", "7:14", "name: got 'a b'", "one word", "spike"),
+    case("name too long", LOAD, "{name: " + "x" * 41 + "}", "7:14", "name: got 'xxx", "one word"),
+    case("name of a number", LOAD, "{name: 7}", "7:14", "name: got 7", "quotes"),
+    case("stream without unit", LOAD, "{at: 20}", "7:12", "at: got 20", "needs its unit"),
+    case("stream of no time", LOAD, "{for: 0s}", "7:13", "for: got 0s", "lasts for some time"),
+    case("stream after the run", LOAD, "{at: 60s}", "7:12", "at: the stream begins at 60 s", "whose duration is 60 s"),
+    case(
+        "stream into the end", LOAD, "{at: 50s, for: 11s}", "7:22", "for: the stream ends at 61 s", "duration is 60 s"
+    ),
+    case("stream after an unstated end", f"duration: 60s\nload: {LOAD}", "load: {at: 61s}", "6:12", "duration is 60 s"),
+    case("no patience", LOAD, "{deadline: 0s}", "7:18", "deadline: got 0s", "such as 30s"),
     # Checks.
     case("empty steady state", f"\n  - {AVAILABLE}", " []", "8:15", "steady-state: expected at least one check"),
     case("blank steady state", f"\n  - {AVAILABLE}", "", "8:14", "steady-state: got nothing", "a list of checks"),

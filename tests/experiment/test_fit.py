@@ -32,9 +32,11 @@ class Fit:
     def __init__(self, stand_ins: Any, topology: Topology, settings: dict[str, Setting]) -> None:
         self.stand_ins, self.topology, self.settings = stand_ins, topology, settings
 
-    def __call__(self, old: str = "", new: str = "", topology: Topology | None = None) -> dict[str, Any]:
-        assert old in SOURCE
-        experiment = parse_experiment(SOURCE.replace(old, new, 1), file="e.yaml", **self.stand_ins.registries)
+    def __call__(
+        self, old: str = "", new: str = "", topology: Topology | None = None, source: str = SOURCE
+    ) -> dict[str, Any]:
+        assert old in source
+        experiment = parse_experiment(source.replace(old, new, 1), file="e.yaml", **self.stand_ins.registries)
         return fit(
             experiment,
             target_name="toy",
@@ -108,6 +110,43 @@ def test_what_the_target_does_not_have_is_told_with_its_place(
     assert told.startswith(f"e.yaml:{at}: ")
     assert says in told
     assert "\n" not in told
+
+
+STREAMS = "[{name: quiet, tier: free}, {name: spike, tenant: acme}]"
+BUSY = "busy: {load: spike, tier: free}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "at", "says"),
+    [
+        (STREAMS, "{tier: fre}", "4:14", "tier: got 'fre', which the target does not have; did you mean 'free'?"),
+        (
+            STREAMS,
+            "{tenant: acmee}",
+            "4:16",
+            "tenant: got 'acmee', which the target does not have; did you mean 'acme'",
+        ),
+        ("name: spike", "name: spike, policy: lax", "4:57", "policy: got 'lax', which the target does not have"),
+        (BUSY, "busy: {tier: fre}", "13:12", "busy: tier: got 'fre', which the target does not have; did you mean"),
+        (BUSY, "busy: {load: spik}", "13:12", "no load 'spik'; did you mean 'spike'? (allowed: quiet, spike)"),
+        (f"{STREAMS}\n", "{rate: 1/s}\n", "13:12", "no load 'spike'; none of its streams has a name"),
+    ],
+)
+def test_a_stream_and_a_check_of_one_name_what_there_is(fitted: Fit, old: str, new: str, at: str, says: str) -> None:
+    source = SOURCE.replace("{policy: strict, questions: quick}", STREAMS).replace("[alive]", f"[{BUSY}]")
+    assert fitted(source=source)
+    with pytest.raises(InvalidInput) as caught:
+        fitted(old, new, source=source)
+    told = [line for line in str(caught.value).splitlines() if line.startswith(f"e.yaml:{at}: ")]
+    assert told
+    assert says in told[0]
+
+
+def test_tiers_and_tenants_that_a_target_does_not_know_in_advance_are_not_checked(
+    fitted: Fit, topology: Topology
+) -> None:
+    source = SOURCE.replace("{policy: strict, questions: quick}", "{tier: gold, tenant: nobody}")
+    assert fitted(source=source, topology=replace(topology, tiers=(), tenants=()))
 
 
 def test_several_misfits_are_told_together(fitted: Fit) -> None:

@@ -1,5 +1,6 @@
 """What a good file becomes; and that whatever a file says, the answer is an experiment or a clear refusal."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from brownout.errors import InvalidInput
 from brownout.experiment import DEFAULT_RECOVERY, Experiment, Load
 from brownout.reader import parse_experiment, read_experiment
-from brownout.units import Rate
+from brownout.units import Duration, Latency, Rate
 
 SHIPPED = Path(__file__).parents[2] / "experiments" / "vector_db_partition.yaml"
 SOURCE = SHIPPED.read_text(encoding="utf-8")
@@ -40,8 +41,8 @@ def test_the_shipped_experiment_reads_as_it_is_meant() -> None:
     assert experiment.hypothesis.startswith("Retrieval falls back to cached documents")
     assert experiment.tags == ("rag", "partition")
     assert experiment.duration == 60
-    assert experiment.load == Load(
-        rate=Rate(20.0), arrivals="poisson", questions="golden", stream=True, policy="balanced"
+    assert experiment.load == (
+        Load(rate=Rate(20.0), arrivals="poisson", questions="golden", stream=True, policy="balanced"),
     )
     assert [check.title for check in experiment.steady_state] == [
         "availability: at-least 99.9%",
@@ -60,7 +61,7 @@ def test_the_shipped_experiment_reads_as_it_is_meant() -> None:
     assert experiment.abort[0].over == 5
     assert experiment.abort[0].arguments == {"below": 0.5}
     assert experiment.source == SOURCE
-    policy = experiment.locations["load.policy"]
+    policy = experiment.locations["load.0.policy"]
     assert (policy.line, policy.column) == _place_of("balanced")
 
 
@@ -80,7 +81,7 @@ def test_scaling_shortens_the_clock_and_leaves_the_wire_alone() -> None:
 def test_what_a_file_leaves_out_has_its_default(stand_ins: Any) -> None:
     experiment = parse_experiment(SMALL, file="e.yaml", **stand_ins.registries)
     assert experiment.duration == 5 + DEFAULT_RECOVERY
-    assert experiment.load == Load()
+    assert experiment.load == (Load(),)
     assert experiment.target is None
     assert experiment.abort == experiment.during == ()
     assert experiment.method[0].title == "latency gateway → cache (latency: 500ms)"
@@ -145,8 +146,65 @@ def test_an_overlap_is_seen_whatever_the_order_in_the_file_and_whoever_lies_betw
 def test_words_are_truth_values_where_one_is_wanted(word: str, meant: bool, stand_ins: Any) -> None:
     text = SMALL + f"load: {{stream: {word}}}\nabort: [level: {{exact: {word}}}]\n"
     experiment = parse_experiment(text, file="e.yaml", **stand_ins.registries)
-    assert experiment.load.stream is meant
+    assert experiment.load[0].stream is meant
     assert experiment.abort[0].arguments == {"exact": meant}
+
+
+def test_a_load_of_several_streams_is_read_and_its_times_are_scaled(stand_ins: Any) -> None:
+    streams = """load:
+  - {name: quiet, rate: 5/s}
+  - {name: spike, tier: free, tenant: acme, at: 4s, for: 8s, deadline: 2s}
+"""
+    experiment = parse_experiment(SMALL + streams, file="e.yaml", **stand_ins.registries)
+    assert experiment.load == (
+        Load(name="quiet", rate=Rate(5.0)),
+        Load(
+            name="spike",
+            tier="free",
+            tenant="acme",
+            at=Duration(4.0),
+            for_=Duration(8.0),
+            deadline=Latency(2.0),
+        ),
+    )
+    quiet, spike = experiment.scaled(0.5).load
+    assert (quiet.at, quiet.for_, quiet.end) == (0, None, math.inf)
+    assert (spike.at, spike.for_, spike.end) == (2, 4, 6)
+    assert (spike.timeout, spike.deadline, spike.rate) == (30, 2, 20), "the wire keeps its own time"
+    assert experiment.locations["load.1.tier"].line == SMALL.count("\n") + 3
+
+
+def test_a_list_of_one_stream_needs_no_name_and_is_the_same_load(stand_ins: Any) -> None:
+    one, other = (
+        parse_experiment(SMALL + f"load: {load}\n", file="e.yaml", **stand_ins.registries).load
+        for load in ("{rate: 5/s}", "[{rate: 5/s}]")
+    )
+    assert one == other == (Load(rate=Rate(5.0)),)
+
+
+def test_a_run_of_a_spike_alone_goes_on_for_a_while_after_it(stand_ins: Any) -> None:
+    text = "title: T\nhypothesis: H\nsteady-state: [alive]\nmethod: []\nexpect: {during: [alive]}\n"
+    text += "load: [{name: quiet}, {name: spike, at: 20s, for: 15s}]\n"
+    experiment = parse_experiment(text, file="e.yaml", **stand_ins.registries)
+    assert experiment.duration == 35 + DEFAULT_RECOVERY
+    assert (experiment.first_fault, experiment.last_heal) == (20, 35)
+    for duration in ("30s", "35.5s"):
+        with pytest.raises(InvalidInput, match=r"for: the stream ends at 35 s|at least 1s must remain"):
+            parse_experiment(text + f"duration: {duration}\n", file="e.yaml", **stand_ins.registries)
+
+
+def test_the_peak_rate_is_that_of_the_streams_that_are_on_together(stand_ins: Any) -> None:
+    streams = """load:
+  - {name: quiet, rate: 5/s}
+  - {name: spike, rate: 50/s, tier: free, at: 4s, for: 8s}
+  - {name: later, rate: 20/s, tier: pro, at: 12s, for: 2s}
+"""
+    experiment = parse_experiment(SMALL + streams, file="e.yaml", **stand_ins.registries)
+    assert experiment.peak_rate() == 55
+    assert experiment.peak_rate(tier="pro") == 25
+    assert experiment.peak_rate(tier="enterprise") == 5
+    assert experiment.peak_rate(load="later") == 20
+    assert experiment.peak_rate(load="none of them") == 0
 
 
 def test_words_are_words_where_text_is_wanted(stand_ins: Any) -> None:

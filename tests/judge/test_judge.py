@@ -14,7 +14,7 @@ from brownout import registry
 from brownout.errors import EXIT_ABORTED, EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED, Location
 from brownout.evidence import Proof, Recording, Window
 from brownout.evidence.store import EvidenceWriter, read_run, recorded
-from brownout.experiment import Check, Experiment, Step
+from brownout.experiment import Check, Experiment, Load, Step
 from brownout.judge import BLOCKS, Judgement, judge, judge_abort, judge_block, windows
 from brownout.probe import Verdict
 from brownout.units import Duration
@@ -117,6 +117,35 @@ def test_a_run_that_ended_before_its_first_fault_has_a_short_steady_state() -> N
     assert cut["steady-state before"].end == 3.0
     # What was judged before is not judged once more as if it were the end.
     assert cut["steady-state after"] is None
+
+
+SPIKE = Load(name="spike", at=Duration(10.0), for_=Duration(20.0))
+STORM: Experiment = replace(DRILL, method=(), load=(Load(name="quiet"), SPIKE))
+
+
+def test_a_spike_of_load_stands_for_the_fault_of_an_experiment_without_one() -> None:
+    assert (STORM.first_fault, STORM.last_heal) == (10.0, 30.0)
+    assert verdict(recording(), experiment=STORM).outcome == "passed"
+    cut = windows(STORM, recording())
+    assert cut["during"] is not None
+    assert (cut["during"].start, cut["during"].end) == (10.02, 30.04)
+    # Beside a fault it is load like any other.
+    assert replace(STORM, method=DRILL.method).spikes == ()
+    assert replace(DRILL, method=(), load=(Load(),)).spikes == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (Recording(), "load spike: 20/s: no fault was injected"),
+        (recording(off=None), "load spike: 20/s: it was never off"),
+        (recording(proof=Proof(works=False, summary="3 requests were sent")), "load spike: 20/s: 3 requests were sent"),
+    ],
+)
+def test_a_spike_that_was_none_proves_nothing(made: Recording, says: str) -> None:
+    judgement = verdict(made, experiment=STORM)
+    assert judgement.outcome == "inconclusive"
+    assert says in judgement.reasons
 
 
 @given(fill(), st.floats(0, 100))

@@ -37,15 +37,26 @@ class Recorded:
     started: list[int] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
-    def request_started(self, id: int, intended: float) -> None:  # noqa: A002
+    waiting: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def request_started(self, id: int, intended: float, *, tier: str, load: str | None) -> None:  # noqa: A002
         self.started.append(id)
+        self.waiting.append((tier, load))
 
     def add_request(self, request: Request) -> None:
         self.requests.append(request)
 
 
-def ask(answer: Answer | None, *, stream: bool = True, timeout: float = 5.0) -> Request:
+def ask(
+    answer: Answer | None,
+    *,
+    stream: bool = True,
+    timeout: float = 5.0,
+    name: str | None = None,
+    deadline: float | None = None,
+) -> Request:
     recorded = Recorded()
+    said = b"" if deadline is None else f"\r\nx-request-timeout-ms: {deadline * 1000:.0f}\r\n".encode()
 
     async def work() -> None:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,6 +64,8 @@ def ask(answer: Answer | None, *, stream: bool = True, timeout: float = 5.0) -> 
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
             await reader.readexactly(length)
             assert b"bearer secret" in head.lower()
+            assert said in head.lower()
+            assert (b"x-request-timeout-ms" in head.lower()) is bool(said)
             assert answer is not None
             try:
                 await answer(reader, writer)
@@ -65,12 +78,18 @@ def ask(answer: Answer | None, *, stream: bool = True, timeout: float = 5.0) -> 
             server.close()
             await server.wait_closed()
         clock = RunClock()
-        load = Load(stream=stream, timeout=Latency(timeout))
+        load = Load(
+            stream=stream,
+            timeout=Latency(timeout),
+            name=name,
+            deadline=None if deadline is None else Latency(deadline),
+        )
         async with server, Asker(f"http://127.0.0.1:{port}", load, record=recorded, clock=clock) as asker:
             await asker.ask(7, clock.now() - 0.05, Question("q", "acme", "why?"), Caller("acme", "pro", "secret"))
 
     asyncio.run(work())
     assert recorded.started == [7]
+    assert recorded.waiting == [("pro", name)]
     (request,) = recorded.requests
     return request
 
@@ -250,3 +269,27 @@ def test_a_plain_answer_is_read_whole() -> None:
 
     assert (request.outcome, request.level, request.model) == ("ok", 1, "atlas-large")
     assert request.first_token is not None
+
+
+def test_a_request_knows_its_stream_and_announces_how_long_its_client_will_wait() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head() + token("yes") + event(b"[DONE]"))
+
+    assert ask(answer, name="spike", deadline=1.5).load == "spike"
+    assert ask(answer).load is None
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("30", 30.0), (" 0 ", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("-1", None), ("", None)]
+)
+def test_how_long_to_stay_away_is_recorded_where_it_is_said_in_seconds(said: str, seconds: float | None) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b'{"error": {"code": "shed", "error_source": "rate_limit"}}'
+        writer.write(
+            b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            + f"retry-after: {said}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+
+    request = ask(answer)
+    assert (request.status, request.error, request.retry_after) == (429, "shed", seconds)

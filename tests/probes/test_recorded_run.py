@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 from brownout import registry
-from brownout.evidence import KnownDocument, KnownQuestion, Proof, Recording, Request, Sample, Transition, Window
+from brownout.evidence import (
+    KnownDocument,
+    KnownQuestion,
+    Proof,
+    Recording,
+    Request,
+    Sample,
+    Transition,
+    Window,
+    Write,
+)
 from brownout.evidence.store import EvidenceWriter, read_run
 from brownout.judge import windows
 from brownout.probe import Verdict
@@ -100,6 +110,11 @@ async def write(path: Path) -> None:
                 recording.add_sample(Sample(float(second), "gateway", "dependency_calls_total", labels, value))
             for metric, value in (("service_ready", second != ON + 1), ("service_restarts_total", second > ON)):
                 recording.add_sample(Sample(float(second), "target", metric, (("service", "gateway"),), float(value)))
+        for number in range(1, 31):
+            # The third is lost, the fourth stored twice. What the first is about, q-1, is asked for, and never cited.
+            document, copies = f"q-{number}", {3: 0, 4: 2}.get(number, 1)
+            at = number / 2
+            recording.add_write(Write(number, document, "bank", at, at, at + 0.1, "acknowledged", copies=copies))
         recording.fault_on(0, "partition", "partition gateway → llm-primary", ON)
         recording.fault_off(0, OFF, Proof(works=True, summary="12 kB swallowed"))
         for row in asked():
@@ -143,6 +158,9 @@ DURING: list[tuple[str, dict[str, Any], str, float | None]] = [
     ("goodput", {"total": 2.0, "at_least": 19.0}, "passed", 19.0),
     ("cost", {"at_most": 0.0025}, "failed", 0.003),
     ("isolation", {}, "passed", 0.0),
+    ("no_loss", {}, "failed", 1.0),
+    ("no_duplicates", {}, "failed", 1.0),
+    ("read_your_writes", {"share": 0.5}, "failed", 0.0),
     ("quality", {"faithfulness": 0.9}, "failed", 0.875),
     ("quality", {"recall": 0.7}, "passed", 0.75),
     ("quality", {"refusals": 0.5}, "inconclusive", None),

@@ -41,7 +41,7 @@ def experiment(**changes: object) -> Experiment:
         hypothesis="Retrieval falls back to cached documents and then to keyword search; every degraded answer says "
         "so, and once the database is back the breaker closes and answers are fresh again.",
         tags=("rag", "partition"),
-        load=Load(rate=Rate(20.0)),
+        load=(Load(rate=Rate(20.0)),),
         duration=Duration(60.0),
         steady_state=(
             check("availability", "availability: at-least 99.9%", at_least=0.999),

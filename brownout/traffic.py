@@ -1,0 +1,126 @@
+"""What a run puts on its target: streams of questions, documents that are written, spikes that come and go."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self
+
+from brownout.clock import RunClock
+from brownout.evidence.model import KnownDocument, KnownQuestion, Proof
+from brownout.evidence.recording import Recording
+from brownout.experiment import WRITES, Experiment, Load
+from brownout.load import Asker, CitedSentences, Stream, Writer, offer
+from brownout.target import Document, KnowsDocuments, NotAcknowledged, Question, TakesDocuments, Target
+
+SPIKE_AT_LEAST = 0.5
+"""Of the requests that a spike is meant to have: with fewer, by chance or for want of power, it was none."""
+STOCK_TAKING = 10.0
+"""Seconds that the system has to tell what it holds of what was written."""
+Note = Callable[[float, str], None]
+
+
+class Traffic:
+    """All load of one run. To be entered; `parts` are then run side by side until the run's end."""
+
+    def __init__(
+        self, target: Target, experiment: Experiment, *, recording: Recording, clock: RunClock, seed: int, note: Note
+    ) -> None:
+        """Raises `InvalidInput` where a stream has nothing to ask, or nobody to ask it."""
+        self._experiment = experiment
+        self._recording = recording
+        self._clock = clock
+        self._note = note
+        self._stack = AsyncExitStack()
+        self._url, callers = target.door().url, target.door().callers
+        documents = target.documents() if isinstance(target, KnowsDocuments) else ()
+        asked = {load.questions: target.questions(load.questions) for load in experiment.load}
+        # Two sets may have questions in common.
+        questions = {one.id: one for each in asked.values() for one in each}.values()
+        recording.know(
+            [KnownDocument(one.id, one.tenant) for one in documents],
+            [KnownQuestion(one.id, one.tenant, one.sources) for one in questions if one.sources is not None],
+        )
+        self._grade = CitedSentences(documents) if documents else None
+        self._askers = [self._asker(load) for load in experiment.load]
+        self._streams = [
+            Stream.of(load, questions=asked[load.questions], callers=callers, seed=seed, ask=asker.ask)
+            for load, asker in zip(experiment.load, self._askers, strict=True)
+        ]
+        self._writer: Writer | None = None
+        if experiment.writes is not None and isinstance(target, TakesDocuments):
+            reader = self._asker(replace(experiment.load[0], name=WRITES))
+            self._askers.append(reader)
+            self._writer = Writer(
+                target,
+                experiment.writes,
+                callers=callers,
+                record=recording,
+                clock=clock,
+                seed=seed,
+                ask=reader.ask,
+                learn=self._learn,
+            )
+
+    async def __aenter__(self) -> Self:
+        for asker in self._askers:
+            await self._stack.enter_async_context(asker)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def parts(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What is to run until the last answers are in."""
+        until = self._experiment.duration
+        parts = [offer(self._streams, until=until, clock=self._clock)]
+        if self._writer is not None:
+            parts.append(self._writer.run(until=until))
+        return parts
+
+    def spikes(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What is to run beside them, so that each spike is recorded as a fault is."""
+        return [
+            self._mark(index, spike, self._askers[self._experiment.load.index(spike)])
+            for index, spike in enumerate(self._experiment.spikes)
+        ]
+
+    async def take_stock(self) -> str | None:
+        """Count what the system holds of what was written; tells why it could not be counted, if so."""
+        if self._writer is None:
+            return None
+        try:
+            async with asyncio.timeout(STOCK_TAKING):
+                await self._writer.take_stock()
+        except (NotAcknowledged, TimeoutError) as problem:
+            return f"what was written could not be counted: {str(problem) or 'no answer in time'}"
+        return None
+
+    def abandon(self) -> None:
+        """The run ends early: see `Asker.abandon`."""
+        for asker in self._askers:
+            asker.abandon()
+
+    def _asker(self, load: Load) -> Asker:
+        return Asker(self._url, load, record=self._recording, clock=self._clock, grade=self._grade)
+
+    def _learn(self, document: Document, question: Question) -> None:
+        known = KnownQuestion(question.id, question.tenant, question.sources or ())
+        self._recording.know([KnownDocument(document.id, document.tenant)], [known])
+        if self._grade is not None:
+            self._grade.learn(document)
+
+    async def _mark(self, index: int, spike: Load, asker: Asker) -> None:
+        """Record a spike as a fault is recorded: what was sent proves it."""
+        await self._clock.sleep_until(spike.at)
+        self._recording.fault_on(index, "load", spike.title, self._clock.now())
+        self._note(self._clock.now(), f"{spike.title}: on")
+        await self._clock.sleep_until(spike.end)
+        meant = spike.rate * (spike.for_ or 0.0)
+        told = f"{asker.asked} requests were sent, of {meant:.0f} on average"
+        proof = Proof(asker.asked >= meant * SPIKE_AT_LEAST, told, {"requests": float(asker.asked)})
+        self._recording.fault_off(index, self._clock.now(), proof)
+        self._note(self._clock.now(), f"{spike.title}: over")
