@@ -32,6 +32,7 @@ from brownout.target import (
     Source,
     TargetOptions,
 )
+from tests.busy import wait_for_calm
 
 EXPERIMENT = """
 title: Three seconds
@@ -205,6 +206,7 @@ def steadily(
         late = ("the load was sent late", "this machine or its target is too slow", "s instead of")
         if not any(said in reason for reason in judgement.reasons for said in late):
             break
+        wait_for_calm()
     return judgement, run, target
 
 

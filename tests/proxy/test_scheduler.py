@@ -43,10 +43,10 @@ def test_no_callback_is_early_and_every_one_comes(loop: str) -> None:
 
         def called(when: float) -> None:
             late.append(scheduler.now() - when)
-            if len(late) == 5000:
+            if len(late) == 1000:
                 done.set()
 
-        for _ in range(5000):
+        for _ in range(1000):
             when = scheduler.now() + rng.random() * 0.2
             scheduler.call_at(when, partial(called, when))
         await done.wait()
@@ -57,7 +57,7 @@ def test_no_callback_is_early_and_every_one_comes(loop: str) -> None:
     while not medians or (min(medians) >= 0.05 and len(medians) < 10):
         late = _run(loop, scenario)
         assert min(late) >= 0
-        medians.append(sorted(late)[2500])
+        medians.append(sorted(late)[500])
     assert min(medians) < 0.05
 
 

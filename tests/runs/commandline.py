@@ -13,14 +13,14 @@ from typing import Any
 
 import psutil
 
+from tests.busy import BUSY, Cpu, wait_for_calm
+
 EXPERIMENTS = Path(__file__).parent.parent.parent / "experiments"
 SCALE = "0.25"
 """Of the shipped files' durations. Long enough for 20 samples in every window at 20 requests/s."""
 FULL_LENGTH = "1"
 PATIENCE = 300.0
 TRIES = 4
-BUSY = 0.2
-"""Of a machine's processor time, taken by others. What a run's own traffic costs the kernel is a twentieth at most."""
 Probe = tuple[str, str]
 """The block and the name under which it was judged."""
 
@@ -183,8 +183,8 @@ class Chaos:
         long one: a threshold on its share holds at FULL_LENGTH only.
 
         A run that ends as expected stands. One that does not is repeated, a few times at most, if others kept the
-        machine busy meanwhile or if it says itself that it was disturbed: it says nothing of latencies. On a machine of
-        its own the first verdict stands, whatever it is.
+        machine busy meanwhile or if it says itself that it was disturbed: it says nothing of latencies. For some time
+        it is waited until they are done. On a machine of its own the first verdict stands, whatever it is.
 
         So a busy machine can fail no test by itself. Could it pass one? A run that must pass is only made harder by it.
         One that must fail is asked to do so by the probe of the very defence that it lacks, after a steady state that
@@ -203,6 +203,7 @@ class Chaos:
                     raise
             else:
                 return result
+            wait_for_calm()
 
     def _once(self, path: Path, *options: str, scale: str) -> Result:
         shutil.rmtree(self.folder / "runs", ignore_errors=True)
@@ -212,24 +213,3 @@ class Chaos:
         assert "Traceback" not in said, said
         assert out, said
         return Result(code, json.loads(out), said, self.folder, others)
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """Processor time used up to now, in seconds."""
-
-    at: float
-    machine: float
-    ours: float
-    """By this process and by all that it has waited for, and so on downwards: a run leaves nobody behind."""
-
-    @classmethod
-    def now(cls) -> "Cpu":
-        used, mine = psutil.cpu_times(), os.times()
-        machine = used.user + used.nice + used.system + used.irq + used.softirq + used.steal
-        return cls(time.monotonic(), machine, mine.user + mine.system + mine.children_user + mine.children_system)
-
-    def others_since(self, before: "Cpu") -> float:
-        """Which share of all processors' time others took."""
-        others = (self.machine - before.machine) - (self.ours - before.ours)
-        return others / (self.at - before.at) / (psutil.cpu_count() or 1)

@@ -8,6 +8,7 @@ import sqlite3
 import psutil
 import pytest
 
+from tests.busy import wait_for_calm
 from tests.runs.commandline import EXPERIMENTS, TRIES, Chaos, Started
 
 pytestmark = pytest.mark.run
@@ -22,6 +23,7 @@ def mid_fault(chaos: Chaos) -> Started:
         )
         if started.saw("partition gateway → vector-db: on"):
             break
+        wait_for_calm()
     started.wait_for("partition gateway → vector-db: on")
     started.remember_family()
     return started

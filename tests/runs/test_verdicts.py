@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.busy import wait_for_calm
 from tests.runs.commandline import TRIES, Chaos, Result, ends, fails
 
 pytestmark = pytest.mark.run
@@ -141,6 +142,7 @@ def test_a_compiled_experiment_runs_under_the_plain_chaos_toolkit(
         journal = json.loads((chaos.folder / "journal.json").read_text())
         if journal["brownout"]["outcome"] != "inconclusive":
             break
+        wait_for_calm()
 
     # The breaker's own 30 s are longer than this run: it cannot have closed again.
     assert code == 1, said
