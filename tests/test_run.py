@@ -103,7 +103,7 @@ def test_the_death_of_our_own_proxy_stops_the_run_and_is_no_finding(
 ) -> None:
     target = Tiny(proxy_lives=1.2)
 
-    text = EXPERIMENT.replace("duration: 3s", "duration: 60s")
+    text = EXPERIMENT.replace("duration: 2500ms", "duration: 60s")
     judgement, run = play(target, tmp_path / "run", monkeypatch, text=text)
 
     assert judgement.outcome == "aborted"
@@ -175,7 +175,7 @@ def test_a_collapse_aborts_heals_and_ends_the_run_early(tmp_path: Path, monkeypa
         target.answer_status = 500
 
     target.on_inject = collapse
-    text = EXPERIMENT.replace("for: 400ms", "for: 50s").replace("duration: 3s", "duration: 60s")
+    text = EXPERIMENT.replace("for: 500ms", "for: 50s").replace("duration: 2500ms", "duration: 60s")
     judgement, run = play(target, tmp_path / "run", monkeypatch, text=text)
 
     assert judgement.outcome == "aborted"

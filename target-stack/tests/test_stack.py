@@ -204,7 +204,8 @@ def test_idle_connections_over_a_cut_link_do_not_spoil_the_first_probes(stack: S
         "STACK_CACHE_URL": f"redis://:pw@127.0.0.1:{links['cache'].port}/0",
         "STACK_PROVIDERS": chain(stack, primary=f"http://127.0.0.1:{links['llm-primary'].port}"),
     }
-    settings: dict[str, object] = {"exact-cache": False, "cache.timeout": 0.3, "llm.first-token-timeout": 0.5}
+    settings: dict[str, object] = {"exact-cache": False, "llm.first-token-timeout": 1.5}
+    settings |= {"cache.timeout": 1.0, "vector-db.timeout": 1.0}
     for dependency in links:
         settings |= {f"{dependency}.breaker.recovery": 0.5, f"{dependency}.breaker.failures": 2}
     with stack.gateway(settings, **where) as gateway, ThreadPoolExecutor(12) as crowd:
