@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# Machines are shared: how long one example takes says nothing about us.
-settings.register_profile("shared", deadline=None)
+# Machines are shared: how long an example takes says nothing about us. The same examples each time: a test that fails
+# fails again, and no other one fails by chance. `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("shared", settings.get_profile("explore"), derandomize=True, database=None)
 settings.load_profile("shared")
 
 

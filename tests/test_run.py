@@ -21,15 +21,13 @@ from brownout.probe import Verdict, inconclusive
 from brownout.reader import parse_experiment
 from brownout.run import Run
 from brownout.units import Share
-from tests.tiny import EXPERIMENT, Quiet, Tiny, play
+from tests.tiny import EXPERIMENT, Quiet, Tiny, play, steadily
 
 
 def test_a_run_without_trouble_passes_and_its_file_says_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = Tiny()
-
-    judgement, run = play(target, tmp_path / "run", monkeypatch)
+    judgement, run, target = steadily(Tiny, tmp_path / "run", monkeypatch)
 
     assert (judgement.outcome, judgement.reasons) == ("passed", ())
     assert len(judgement.judged) == 4
@@ -38,9 +36,7 @@ def test_a_run_without_trouble_passes_and_its_file_says_the_same(
 
 
 def test_a_run_ends_though_its_target_swallows_a_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = Tiny(deaf_to=1)
-
-    judgement, _ = play(target, tmp_path / "run", monkeypatch)
+    judgement, _, target = steadily(lambda: Tiny(deaf_to=1), tmp_path / "run", monkeypatch)
 
     assert (judgement.outcome, target.deaf_to, target.downs) == ("passed", 0, 1)
 
@@ -99,7 +95,7 @@ def test_an_answer_that_says_nothing_is_no_answer(
     outcomes = [request.outcome for request in run.recording.requests]
     # Those under way as the run ended were never answered.
     assert set(outcomes) <= {"cut", "timeout"}
-    assert outcomes.count("cut") > 25
+    assert outcomes.count("cut") > 5
 
 
 def test_the_death_of_our_own_proxy_stops_the_run_and_is_no_finding(
@@ -107,11 +103,12 @@ def test_the_death_of_our_own_proxy_stops_the_run_and_is_no_finding(
 ) -> None:
     target = Tiny(proxy_lives=1.2)
 
-    judgement, run = play(target, tmp_path / "run", monkeypatch)
+    text = EXPERIMENT.replace("duration: 2500ms", "duration: 60s")
+    judgement, run = play(target, tmp_path / "run", monkeypatch, text=text)
 
     assert judgement.outcome == "aborted"
     assert any("the fault proxy was ended by SIGKILL" in reason for reason in judgement.reasons)
-    assert run.clock.now() < 3
+    assert run.clock.now() < 30
     assert target.broken is False
 
 
@@ -178,17 +175,17 @@ def test_a_collapse_aborts_heals_and_ends_the_run_early(tmp_path: Path, monkeypa
         target.answer_status = 500
 
     target.on_inject = collapse
-    text = EXPERIMENT.replace("for: 400ms", "for: 20s").replace("duration: 3s", "duration: 30s")
+    text = EXPERIMENT.replace("for: 500ms", "for: 50s").replace("duration: 2500ms", "duration: 60s")
     judgement, run = play(target, tmp_path / "run", monkeypatch, text=text)
 
     assert judgement.outcome == "aborted"
     assert "availability: below 10%" in judgement.reasons[0]
-    assert run.clock.now() < 8
+    assert run.clock.now() < 30
     assert target.broken is False
     (span,) = run.recording.faults
     (aborted,) = (event.at for event in run.recording.events if event.kind == "abort")
     assert span.off is not None
-    assert aborted <= span.off < aborted + 1
+    assert aborted <= span.off < aborted + 10
 
 
 def test_a_target_that_does_not_come_up_is_taken_down_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,13 @@ from collections.abc import Iterator
 import pytest
 from fakes import FakeClock
 from harness import DOCUMENTS, Gateway, Stack
+from hypothesis import HealthCheck, settings
+
+# Machines are shared: how long an example takes says nothing about us. The same examples each time: a test that fails
+# fails again, and no other one fails by chance. `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("shared", settings.get_profile("explore"), derandomize=True, database=None)
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ DOCUMENTS = [
         "facts": ["Refunds are paid within 90 days."],
     },
 ]
-_START_LIMIT_S = 15.0
+_START_LIMIT_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -70,10 +70,17 @@ def _package(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+_HELD: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a service of ours to listen on; until then nobody is given it, and connections to it are refused."""
+    held = socket.socket()
+    # Two sockets with this option may have a port between them where one of them alone listens on it (socket(7)).
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _HELD.append(held)
+    return int(held.getsockname()[1])
 
 
 def _die_with_parent(user: str | None) -> Callable[[], None]:
@@ -211,7 +218,7 @@ class Gateway:
     def __init__(self, process: Process, port: int) -> None:
         self.process = process
         self.port = port
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
 
     def load(self, documents: list[dict[str, Any]]) -> httpx.Response:
         lines = "\n".join(json.dumps(document) for document in documents)
@@ -244,7 +251,7 @@ class Gateway:
                 next(response.iter_raw())
         else:
             with pytest.raises(httpx.ReadTimeout):
-                self.http.post("/v1/chat/completions", json=body, headers=headers, timeout=0.5)
+                self.http.post("/v1/chat/completions", json=body, headers=headers, timeout=1.0)
 
     def stream(
         self,
@@ -361,7 +368,7 @@ class Stack:
             shutil.chown(data, user)
         initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "stack", "--auth=trust", "--no-sync"]
         initdb += ["--encoding=UTF8", "--locale=C"]
-        assert self._spawn("initdb", initdb, user=user).popen.wait(30) == 0
+        assert self._spawn("initdb", initdb, user=user).popen.wait(_START_LIMIT_S) == 0
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         argv = [str(binaries / "postgres"), "-D", str(data), "-p", str(port)]
         argv += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -420,6 +427,8 @@ class Stack:
     def close(self) -> None:
         for process in reversed(self.processes):
             process.stop()
+        while _HELD:
+            _HELD.pop().close()
         shutil.rmtree(self.folder)
 
 

@@ -127,7 +127,8 @@ def test_full_workers_keep_free_out_then_pro_and_never_enterprise(stack: Stack, 
         if not heeded:
             assert free.status == 200
             return
-        assert (free.status, free.error["code"], free.headers["retry-after"]) == (429, "shed", "30")
+        assert (free.status, free.error["code"]) == (429, "shed")
+        assert 20 <= int(free.headers["retry-after"]) <= 30
         assert gateway.ask(REFUNDS, token=ACME).status == 200
         wait_until(lambda: gateway.metric("backpressure_level") == 2, "free was not enough")
         assert gateway.ask(REFUNDS, token=ACME).status == 429

@@ -51,7 +51,7 @@ async def until(check: Callable[[], bool]) -> None:
 def play(rig: Rig, scene: Callable[[], Awaitable[None]]) -> None:
     async def run() -> None:
         running = asyncio.create_task(rig.engine.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scene()
         running.cancel()
         await asyncio.wait({running})

@@ -167,7 +167,7 @@ QUICK = {
     "mode.failing-for": 0.3,
     "mode.window": 2,
     "mode.min-questions": 3,
-    "mode.recovery": 1.5,
+    "mode.recovery": 2.0,
     "exact-cache": False,
     "retry": "off",
 }

@@ -77,7 +77,7 @@ def test_a_price_table_with_a_gap_is_refused(prices: str) -> None:
 
 def run(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "target_stack", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, env=environ, timeout=10, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, env=environ, timeout=60, check=False)
 
 
 def test_the_settings_command_prints_the_catalogue() -> None:

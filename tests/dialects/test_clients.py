@@ -10,7 +10,7 @@ from tests.dialects.expected import BROKEN, HALF, WHOLE, WORDS, Expected, Sees, 
 from tests.dialects.player import Player
 
 OPTIONS = Options(delay=0.15, gap=0.02)
-PATIENT, HASTY = 10.0, 0.4
+PATIENT, HASTY = 60.0, 1.0
 NAMES = sorted(installed_dialects())
 
 

@@ -59,8 +59,10 @@ from tests.embedded.victims import Victims, VictimTarget
 
 VICTIMS = ("cache", "vector-db", "gateway")
 TTL = 1.0
+"""Seconds, of every lease that somebody waits for to lapse."""
+LONG_TTL = 60.0
+"""Of those that nobody waits for: renewed in time however busy the machine is."""
 PROXIES = [LINKS[link] for link in TOPOLOGY.links]
-"""Seconds, of every lease."""
 LINK_BREAKAGES: Sequence[Breakage] = (Blackhole(), Reset(), Delay(latency=0.1))
 SERVICE_BREAKAGES: Sequence[Breakage] = (
     Kill(),
@@ -81,7 +83,8 @@ SERVICE_BREAKAGES: Sequence[Breakage] = (
 
 
 async def be_erratic(folder: Path, seed: int, successor: int | None) -> None:
-    readiness.SHUT_FOR = TTL
+    ttl = LONG_TTL if successor is None else TTL
+    readiness.SHUT_FOR = ttl
     rng = random.Random(seed)
     held = HeldPorts()
     ports = held.hold([*SERVICES, *PROXIES], {})
@@ -101,7 +104,7 @@ async def be_erratic(folder: Path, seed: int, successor: int | None) -> None:
                 run,
                 clock=RunClock(),
                 on_error=lambda error: os.write(2, f"{run}: {error}\n".encode()) and None,
-                ttl=TTL,
+                ttl=ttl,
                 renew_every=0.05,
             )
             told = json.dumps({"pid": os.getpid(), "run": run, "recovery": recovery}) + "\n"

@@ -11,6 +11,9 @@ import psutil
 
 from brownout.fixtures.embedded import EmbeddedTarget
 
+PATIENCE = 60.0
+"""Seconds that is waited for what takes a fraction of one: on a machine that others keep busy it may take many."""
+
 
 @dataclass(frozen=True)
 class Up:

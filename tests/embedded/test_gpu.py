@@ -19,7 +19,7 @@ from brownout.breakage import ExhaustGpuMemory, Stop
 from brownout.errors import FaultError
 from brownout.fixtures.embedded.supervisor import hog
 from brownout.fixtures.embedded.supervisor.hog import GRANULE, LARGEST, next_size, take
-from tests.embedded.helpers import descendants
+from tests.embedded.helpers import PATIENCE, descendants
 from tests.embedded.victims import Victims
 
 MIB, GIB = 2**20, 2**30
@@ -174,12 +174,12 @@ def test_device_memory_is_given_back_when_the_lease_lapses_and_when_the_supervis
     async def play(victims: Victims) -> None:
         assert victims.supervised.process is not None
         supervisor = victims.supervised.process.pid
-        for ttl in (0.3, 60.0):
+        for ttl in (1.0, 60.0):
             await victims.inject("victim", ExhaustGpuMemory(leave=GIB), ttl=ttl, lease=f"ttl-{ttl}")
             (held,) = [one for one in descendants(supervisor) if hog.__file__ in one.cmdline()]
             if ttl > 1.0:
                 os.kill(supervisor, signal.SIGKILL)
-            await asyncio.to_thread(held.wait, 5.0)
+            await asyncio.to_thread(held.wait, PATIENCE)
 
     on_a_victim(play, tmp_path)
 

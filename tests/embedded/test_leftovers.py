@@ -14,7 +14,7 @@ from brownout.errors import FaultError
 from brownout.fixtures.embedded.leftovers import end_leftovers
 from brownout.fixtures.embedded.supervisor import family
 from brownout.fixtures.embedded.undo import recovery_of, undo
-from tests.embedded.helpers import all_end
+from tests.embedded.helpers import PATIENCE, all_end
 from tests.embedded.victims import Victims, cgroups, states_of
 
 pytestmark = pytest.mark.process
@@ -55,13 +55,13 @@ def test_after_the_supervisor_was_killed_closing_ends_even_what_is_paused(tmp_pa
         supervisor = victims.supervised.process
         assert supervisor is not None
         os.kill(supervisor.pid, signal.SIGKILL)
-        assert all_end([processes[1]], within=5.0)
+        assert all_end([processes[1]], within=PATIENCE)
         # Nothing tells a paused child that its parent is gone.
         assert states_of(processes[0].pid) == {"T"}
         with pytest.raises(FaultError, match="supervisor of the embedded target is gone"):
             await victims.heal("one")
         await victims.supervised.close()
-        assert all_end(processes, within=5.0)
+        assert all_end(processes, within=PATIENCE)
         assert not victims.supervised.scratch.exists()
         assert cgroups(victims.supervised.scratch) == []
 
@@ -74,11 +74,11 @@ def test_undoing_what_a_killed_supervisor_left_ends_it_and_says_so(tmp_path: Pat
         assert supervisor is not None
         recovery = recovery_of(victims.supervised)
         os.kill(supervisor.pid, signal.SIGKILL)
-        assert all_end([processes[1]], within=5.0)
+        assert all_end([processes[1]], within=PATIENCE)
         did = await asyncio.to_thread(undo, recovery)
         assert f"ended a process (pid {processes[0].pid})" in did
         assert did[-1] == f"removed {victims.supervised.scratch}"
-        assert all_end(processes, within=5.0)
+        assert all_end(processes, within=PATIENCE)
         assert cgroups(victims.supervised.scratch) == []
         assert await asyncio.to_thread(undo, recovery) == []
 
@@ -103,6 +103,6 @@ def test_a_signal_reaches_no_process_that_has_the_pid_by_now(tmp_path: Path) -> 
             family.send(member._replace(started=member.started - 1), signal.SIGKILL)
             assert await victims.answers("one") == pid
             family.send(member, signal.SIGKILL)
-            assert all_end([process], within=5.0)
+            assert all_end([process], within=PATIENCE)
 
     asyncio.run(play())

@@ -25,7 +25,8 @@ def test_a_pod_kill_takes_one_replica_which_its_proof_names_and_leaves_the_other
         spans: list[BrokenSpan] = []
         with Ledger.open() as ledger:
             ledger.begin(RunRow("pods", current(), "embedded", {}, tmp_path, 0.0))
-            async with Victims.up(tmp_path, *REPLICAS) as victims:
+            # It is down for long enough to be seen down.
+            async with Victims.up(tmp_path, *REPLICAS, scale=1.0) as victims:
                 target = cast("Target", VictimTarget(victims, Topology(REPLICAS, (), frozenset())))
                 system = LiveSystem(target, ledger, "pods", clock=RunClock(), seed=11, on_change=spans.append)
                 for _ in REPLICAS:

@@ -10,6 +10,7 @@ import pytest
 
 from brownout.breakage import LinkPlace, ProviderFailure
 from brownout.errors import FaultError
+from brownout.fixtures.embedded.processes import until
 from brownout.proxy.client import ControlError
 from tests.embedded.wire import PATIENCE_S, PLACE, Wire, provider_behind_a_link
 
@@ -28,16 +29,16 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 
 @contextlib.asynccontextmanager
-async def failing(wire: Wire, failure: str, *, ttl: float = 30.0, **given: Any) -> AsyncIterator[ProviderFailure]:
+async def failing(wire: Wire, failure: str, **given: Any) -> AsyncIterator[ProviderFailure]:
     breakage = ProviderFailure(provider="openai", failure=failure, **given)
-    await wire.links.inject(PLACE, breakage, lease="lease", ttl=ttl)
+    await wire.links.inject(PLACE, breakage, lease="lease", ttl=60.0)
     try:
         yield breakage
     finally:
         await wire.links.heal("lease")
 
 
-def client_of(wire: Wire, timeout: float = 5.0) -> Any:
+def client_of(wire: Wire, timeout: float = PATIENCE_S) -> Any:
     openai = pytest.importorskip("openai")
     return openai.AsyncOpenAI(base_url=f"{wire.url}/v1", api_key="sk-test", max_retries=0, timeout=timeout)
 
@@ -70,12 +71,14 @@ def test_the_providers_own_client_raises_what_it_raises_for_the_real_thing(
     openai = pytest.importorskip("openai")
 
     async def play() -> None:
-        async with client_of(wire, timeout=0.5 if failure == "silent" else 5.0) as client:
+        async with client_of(wire) as client:
             before = await client.chat.completions.create(**QUESTION)
             async with failing(wire, failure) as breakage:
                 assert not (await wire.links.prove(PLACE, breakage, lease="lease")).works
                 with pytest.raises(getattr(openai, raised)) as caught:
-                    await client.chat.completions.create(**QUESTION)
+                    await client.with_options(
+                        timeout=1.5 if failure == "silent" else PATIENCE_S
+                    ).chat.completions.create(**QUESTION)
                 assert getattr(caught.value, "status_code", None) == status
                 proof = await wire.links.prove(PLACE, breakage, lease="lease")
                 assert proof.works
@@ -163,10 +166,18 @@ def test_it_heals_by_itself_when_nobody_renews_its_lease_and_frees_who_waits(wir
     async def play() -> None:
         async with (
             httpx.AsyncClient(base_url=wire.url, trust_env=False, timeout=PATIENCE_S) as client,
-            failing(wire, "silent", ttl=0.3, delay=3600.0),
+            failing(wire, "silent", delay=3600.0) as breakage,
         ):
+
+            async def waits() -> bool:
+                return (await wire.links.prove(PLACE, breakage, lease="lease")).figures["matched_requests"] == 1
+
+            asked = asyncio.create_task(client.post("/v1/chat/completions", json=QUESTION))
+            async with asyncio.timeout(PATIENCE_S):
+                await until(waits, every=0.01)
+            await wire.links.renew("lease", ttl=0.3)
             with pytest.raises(httpx.RemoteProtocolError):
-                await client.post("/v1/chat/completions", json=QUESTION)
+                await asked
             assert (await client.post("/v1/chat/completions", json=QUESTION)).status_code == 200
 
     wire.runner.run(play())

@@ -15,6 +15,7 @@ from brownout.fixtures.embedded.ports import HeldPorts
 from brownout.fixtures.embedded.readiness import Readiness
 from brownout.fixtures.embedded.services import Services
 from brownout.fixtures.embedded.stack import LINKS, SERVICES
+from tests.embedded.helpers import PATIENCE
 from tests.embedded.victims import Talk, Victims
 
 pytestmark = pytest.mark.process
@@ -43,7 +44,7 @@ class Bench:
 
     async def refused(self) -> None:
         """Wait until the link refuses connections."""
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     await self.over_the_link()
@@ -54,7 +55,7 @@ class Bench:
 
     async def flows(self) -> int:
         """Wait until the link leads to the victim; its pid."""
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     return await self.over_the_link()
@@ -84,7 +85,7 @@ def on_a_link(play: Callable[[Bench], Awaitable[None]], logs: Path) -> None:
 
 def test_a_restarted_service_is_refused_until_it_is_ready_and_then_reached(tmp_path: Path) -> None:
     async def play(bench: Bench) -> None:
-        first = await bench.over_the_link()
+        first = await bench.flows()
         for _ in range(2):
             bench.ready.clear()
             await bench.victims.inject("cache", Kill())
@@ -117,7 +118,7 @@ def test_a_frozen_service_keeps_its_traffic_which_finds_no_answer(tmp_path: Path
 
 
 def test_a_link_opens_by_itself_when_nobody_is_left_to_open_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "SHUT_FOR", 0.8)
+    monkeypatch.setattr(readiness, "SHUT_FOR", 1.5)
 
     async def play(bench: Bench) -> None:
         await bench.victims.inject("cache", Kill())
@@ -126,6 +127,6 @@ def test_a_link_opens_by_itself_when_nobody_is_left_to_open_it(tmp_path: Path, m
         bench.guarding.cancel()
         left = time.monotonic()
         await bench.flows()
-        assert 0.2 < time.monotonic() - left < 2.0
+        assert 0.2 < time.monotonic() - left < 15.0
 
     on_a_link(play, tmp_path)

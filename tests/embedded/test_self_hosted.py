@@ -12,7 +12,7 @@ from brownout.fixtures.embedded.data import tenants
 from brownout.prepare import RunOptions, check, prepare
 from brownout.reader import read_experiment
 from brownout.target import TargetOptions
-from tests.embedded.helpers import Up, listening
+from tests.embedded.helpers import PATIENCE, Up, listening
 
 REPLICAS = ("inference-1", "inference-2")
 SELF_HOSTED = {"main-model.served-by": "self-hosted"}
@@ -76,7 +76,7 @@ def test_replicas_answer_and_stand_in_for_each_other_when_a_link_is_cut(tmp_path
             proof = await target.prove(place, Reset(), lease="cut")
             assert proof.works, proof.summary
             await target.heal(place, Reset(), lease="cut")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while await provider(up) != "inference-1":
                     pass
         finally:

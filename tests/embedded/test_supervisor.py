@@ -17,7 +17,7 @@ from brownout.fixtures.embedded import supervisor
 from brownout.fixtures.embedded.processes import SUPERVISOR, Spec, Supervised, environment
 from brownout.fixtures.embedded.undo import recovery_of, undo
 from brownout.process import ProcessId
-from tests.embedded.helpers import all_end
+from tests.embedded.helpers import PATIENCE, all_end
 
 pytestmark = pytest.mark.process
 
@@ -72,7 +72,8 @@ def test_closing_ends_every_service_and_whatever_it_started_and_removes_the_scra
         left.extend([grandchild, parent.process.pid, other.process.pid, supervised.process.pid])
         started = time.monotonic()
         await supervised.close()
-        assert time.monotonic() - started < 1.0
+        # Who ends when asked to is not waited for any longer than that takes.
+        assert time.monotonic() - started < supervisor.GRACE
         assert not supervised.scratch.exists()
 
     with_supervisor(play, tmp_path)
@@ -89,7 +90,7 @@ def test_a_service_that_ignores_its_signal_or_is_paused_is_killed_after_the_grac
         supervised.signal("paused", signal.SIGSTOP)
         started = time.monotonic()
         await supervised.close()
-        assert supervisor.GRACE <= time.monotonic() - started < supervisor.GRACE + 1.0
+        assert supervisor.GRACE <= time.monotonic() - started < 5 * supervisor.GRACE
         assert not psutil.pid_exists(stubborn.process.pid)
         assert not psutil.pid_exists(paused.process.pid)
 
@@ -104,7 +105,7 @@ def test_services_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> 
         assert supervised.process is not None
         os.kill(supervised.process.pid, signal.SIGKILL)
         assert await service.ended == -signal.SIGKILL
-        assert all_end([process], within=5.0)
+        assert all_end([process], within=PATIENCE)
         with pytest.raises(EnvironmentProblem, match="supervisor of the embedded target is gone"):
             await supervised.start(python("two", WAITS))
         # Nobody was left to remove it: that is what `chaos heal` is for.
@@ -162,7 +163,7 @@ def test_a_service_that_dies_while_it_is_waited_for_is_told_with_the_end_of_its_
         code = "import os, sys; sys.exit('cannot work with ' + os.environ['SECRET'])"
         service = await supervised.start(python("one", code, said=False, secret="hush-hush"))
         with pytest.raises(EnvironmentProblem) as told:
-            await service.outlive(asyncio.Event().wait(), timeout=20.0)
+            await service.outlive(asyncio.Event().wait(), timeout=PATIENCE)
         assert str(told.value) == "one did not start: it exited with status 1\n    cannot work with …"
 
     with_supervisor(play, tmp_path, ("hush-hush",))
@@ -186,18 +187,22 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_the_supervisor_needs_little_time_to_start(tmp_path: Path) -> None:
-    best = 1.0
-    for _ in range(5):
+    def takes(*argv: str) -> float:
         started = time.perf_counter()
-        argv = [*SUPERVISOR, str(tmp_path)]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stdin is not None
             process.stdout.readline()
-            best = min(best, time.perf_counter() - started)
+            took = time.perf_counter() - started
             process.stdin.close()
-    # 37 ms where nothing else runs; the bound leaves room for a busy machine.
-    assert best < 0.2
+        return took
+
+    # In turns with an interpreter that does nothing: whatever else the machine does slows both.
+    bare = (sys.executable, "-I", "-S", "-c", "print(flush=True); input()")
+    both = [(takes(*SUPERVISOR, str(tmp_path)), takes(*bare, "")) for _ in range(7)]
+    ours, least = (min(times) for times in zip(*both, strict=True))
+    # 37 ms against 12 ms where nothing else runs.
+    assert ours < 8 * least + 0.1
 
 
 def test_no_secret_or_proxy_of_the_users_environment_reaches_a_service(monkeypatch: pytest.MonkeyPatch) -> None:

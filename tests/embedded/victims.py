@@ -18,6 +18,7 @@ from brownout.fixtures.embedded.supervisor import family
 from brownout.fixtures.embedded.supervisor.cgroups import CONTROLLERS, hierarchies
 from brownout.system import Topology
 from brownout.target import ServiceState
+from tests.embedded.helpers import PATIENCE
 
 SCALE = 0.1
 """Of the supervisor's back-off: 100 ms, 200 ms, 400 ms, ..."""
@@ -99,7 +100,7 @@ class Talk:
     async def to(cls, port: int) -> Self:
         return cls(*await asyncio.open_connection(HOST, port))
 
-    async def __call__(self, what: str, argument: int = 0, *, patience: float = 5.0) -> Any:
+    async def __call__(self, what: str, argument: int = 0, *, patience: float = PATIENCE) -> Any:
         """Have it do something; returns its pid, or the name of the error that it met."""
         self._writer.write(json.dumps([what, argument]).encode() + b"\n")
         async with asyncio.timeout(patience):
@@ -172,7 +173,7 @@ class Victims:
         finally:
             await talk.close()
 
-    async def answers(self, name: str, *, within: float = 10.0) -> int:
+    async def answers(self, name: str, *, within: float = PATIENCE) -> int:
         """Wait until it answers; its pid."""
         async with asyncio.timeout(within):
             while True:
@@ -201,7 +202,9 @@ class Victims:
     async def state(self, name: str) -> ServiceState:
         return next(one for one in await self.services.states() if one.name == name)
 
-    async def until(self, holds: Callable[[ServiceState], bool], name: str, *, within: float = 10.0) -> ServiceState:
+    async def until(
+        self, holds: Callable[[ServiceState], bool], name: str, *, within: float = PATIENCE
+    ) -> ServiceState:
         async with asyncio.timeout(within):
             while not holds(state := await self.state(name)):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.01)

@@ -18,7 +18,7 @@ from brownout.target import TargetOptions
 
 PROVIDER = "llm-primary"
 PLACE = LinkPlace("gateway", PROVIDER)
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)

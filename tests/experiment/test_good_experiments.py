@@ -227,9 +227,9 @@ def test_reading_costs_little() -> None:
     read_experiment(SHIPPED)  # the plugins are imported once
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         read_experiment(SHIPPED)
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     assert min(took) < 0.03
 
 

@@ -113,7 +113,8 @@ def test_a_generator_that_is_behind_still_lets_others_have_their_turn() -> None:
 
     run(work())
 
-    assert max(b - a for a, b in pairwise(turns)) < 0.5
+    # Without them it would have had one at the start and perhaps one at the end.
+    assert len(turns) > 10
 
 
 def test_every_question_is_asked_by_a_caller_of_its_tenant() -> None:

@@ -46,7 +46,7 @@ def test_a_server_that_does_not_answer_is_an_error_in_time(servers: Servers) -> 
     with pytest.raises(ControlError, match="no answer from the fault proxy") as failed:
         ToxiproxyClient(url, timeout=0.2).version()
     assert failed.value.status is None
-    assert 0.2 <= time.monotonic() - start < 2
+    assert 0.2 <= time.monotonic() - start < 20
 
 
 def test_a_server_that_is_not_there_is_an_error_and_not_running() -> None:

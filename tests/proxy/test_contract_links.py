@@ -7,7 +7,7 @@ import pytest
 
 from tests.proxy.wire import Control, Servers, dial, receive, silent
 
-LOOSE_S = 2.0
+LOOSE_S = 10.0
 """By how much a shared machine may be late."""
 
 
@@ -29,10 +29,14 @@ def test_latency_is_never_early_and_not_very_late(any_control: Control, servers:
             assert receive(client, 4) == b"ping"
             assert 0.150 <= time.monotonic() - start < 0.150 + LOOSE_S
         any_control.client.remove_toxic("link", f"latency_{stream}")
-        start = time.monotonic()
-        client.sendall(b"ping")
-        assert receive(client, 4) == b"ping"
-        assert time.monotonic() - start < 0.150
+        # One may be late on a shared machine; under the toxic every one is.
+        took = []
+        while not took or (min(took) >= 0.150 and len(took) < 20):
+            start = time.monotonic()
+            client.sendall(b"ping")
+            assert receive(client, 4) == b"ping"
+            took.append(time.monotonic() - start)
+        assert min(took) < 0.150
 
 
 def test_jittered_latency_stays_within_its_bounds(any_control: Control, servers: Servers) -> None:

@@ -115,14 +115,17 @@ def test_small_writes_are_not_held_back_by_nagle(control: Control, servers: Serv
             connection.sendall(b"b")
 
     with control.connect(servers.start(two_writes)) as client:
-        took = []
-        for _ in range(10):
-            start = time.monotonic()
-            client.sendall(b"?")
-            assert receive(client, 2) == b"ab"
-            took.append(time.monotonic() - start)
-        # Nagle with delayed ACKs would cost 40 ms each time.
-        assert sorted(took)[5] < 0.030
+        # Nagle with delayed ACKs would cost 40 ms each time; so may a busy machine, for a while.
+        medians: list[float] = []
+        while not medians or (min(medians) >= 0.030 and len(medians) < 10):
+            took = []
+            for _ in range(10):
+                start = time.monotonic()
+                client.sendall(b"?")
+                assert receive(client, 2) == b"ab"
+                took.append(time.monotonic() - start)
+            medians.append(sorted(took)[5])
+        assert min(medians) < 0.030
 
 
 def test_toxics_coming_and_going_in_mid_flow_lose_nothing(control: Control, servers: Servers) -> None:

@@ -103,8 +103,8 @@ def test_exactly_one_line_says_where_it_listens_and_it_starts_and_stops_quickly(
     stopped = time.monotonic()
     assert (rest, said, process.returncode) == (b"", b"", 0)
     # 0.3 s and 0.5 s are the aims; the rest is for a loaded machine.
-    assert started - before < 3
-    assert stopped - started < 2
+    assert started - before < 15
+    assert stopped - started < 10
 
 
 def test_sigterm_ends_it_with_connections_open(servers: Servers) -> None:
@@ -116,7 +116,7 @@ def test_sigterm_ends_it_with_connections_open(servers: Servers) -> None:
         control.client.add_toxic("link", type="latency", attributes={"latency": 60_000})
         client.sendall(b"never to arrive")
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=2)
+        _, said = process.communicate(timeout=PATIENCE_S)
         assert (said, process.returncode) == (b"", 0)
         with pytest.raises(ConnectionRefusedError):
             dial(int(urlsplit(control.url).port or 0))

@@ -73,19 +73,24 @@ def test_the_value_stays_within_its_bounds_and_the_next_change_lies_ahead(
 def test_a_ramp_of_latency_is_felt_and_shown(control: Control, servers: Servers) -> None:
     with control.connect(servers.echo()) as client:
         plan = {"shape": "ramp", "of": "latency", "period": 1_000}
-        control.client.add_toxic("link", type="latency", attributes={"latency": 200}, schedule=plan)
-        shown = control.client.toxics("link")[0]
-        assert shown["schedule"] == plan | {"from": 0, "to": 200, "seed": 0}
-        start = time.monotonic()
-        took = []
-        while time.monotonic() - start < 1.2:
-            sent = time.monotonic()
-            client.sendall(b"x")
-            assert receive(client, 1) == b"x"
-            took.append(time.monotonic() - sent)
-        assert min(took) < 0.1
-        assert took[-1] >= 0.2
-        assert control.client.toxics("link")[0]["attributes"]["latency"] == 200
+        best: list[float] = []
+        # A busy machine may miss the lower half of a ramp.
+        while not best or (min(best) >= 0.1 and len(best) < 10):
+            control.client.add_toxic("link", type="latency", attributes={"latency": 200}, schedule=plan)
+            shown = control.client.toxics("link")[0]
+            assert shown["schedule"] == plan | {"from": 0, "to": 200, "seed": 0}
+            start = time.monotonic()
+            took = []
+            while time.monotonic() - start < 1.2:
+                sent = time.monotonic()
+                client.sendall(b"x")
+                assert receive(client, 1) == b"x"
+                took.append(time.monotonic() - sent)
+            assert took[-1] >= 0.2
+            assert control.client.toxics("link")[0]["attributes"]["latency"] == 200
+            control.client.remove_toxic("link", "latency_downstream")
+            best.append(min(took))
+        assert min(best) < 0.1
 
 
 def answered(port: int) -> bool:
@@ -104,7 +109,7 @@ def test_a_square_wave_of_toxicity_makes_the_link_come_and_go(control: Control, 
     )
     seen: list[bool] = []
     deadline = time.monotonic() + PATIENCE_S
-    while [works for works, _ in groupby(seen)] != [False, True, False, True]:
+    while [works for works, _ in groupby(seen)][-4:] != [False, True, False, True]:
         assert time.monotonic() < deadline, seen
         seen.append(answered(port))
     control.client.remove_toxic("link", "reset_peer_downstream")

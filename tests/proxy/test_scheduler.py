@@ -18,7 +18,7 @@ from brownout.proxy import alarm
 from brownout.proxy.scheduler import LoopScheduler, Timer
 
 both_loops = pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-_PATIENCE_S = 10
+_PATIENCE_S = 60
 
 T = TypeVar("T")
 
@@ -43,26 +43,29 @@ def test_no_callback_is_early_and_every_one_comes(loop: str) -> None:
 
         def called(when: float) -> None:
             late.append(scheduler.now() - when)
-            if len(late) == 5000:
+            if len(late) == 1000:
                 done.set()
 
-        for _ in range(5000):
+        for _ in range(1000):
             when = scheduler.now() + rng.random() * 0.2
             scheduler.call_at(when, partial(called, when))
         await done.wait()
         return late
 
-    late = _run(loop, scenario)
-    assert min(late) >= 0
-    # Most are punctual; a loaded machine may delay some.
-    assert sorted(late)[2500] < 0.05
+    medians: list[float] = []
+    # Most are punctual; a loaded machine may delay some, and for a while most of them.
+    while not medians or (min(medians) >= 0.05 and len(medians) < 10):
+        late = _run(loop, scenario)
+        assert min(late) >= 0
+        medians.append(sorted(late)[500])
+    assert min(medians) < 0.05
 
 
 @both_loops
 def test_a_callback_comes_within_the_millisecond(loop: str) -> None:
     async def scenario(scheduler: LoopScheduler) -> list[float]:
         late: list[float] = []
-        for _ in range(50):
+        while not late or (min(late) >= 0.0004 and len(late) < 5000):
             called = asyncio.Event()
             when = scheduler.now() + 0.0005
             scheduler.call_at(when, called.set)
@@ -70,7 +73,7 @@ def test_a_callback_comes_within_the_millisecond(loop: str) -> None:
             late.append(scheduler.now() - when)
         return late
 
-    # The best of fifty: a busy machine delays many, but timers of whole milliseconds delay them all.
+    # The best of many: a busy machine delays most, but timers of whole milliseconds delay them all.
     assert 0 <= min(_run(loop, scenario)) < 0.0004
 
 

@@ -22,7 +22,7 @@ from brownout.proxy.client import ToxiproxyClient
 from tools.toxiproxy import Binaries, Unavailable, binaries
 
 TOKEN = "a-token-for-tests"
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Control:

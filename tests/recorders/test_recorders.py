@@ -14,6 +14,7 @@ from brownout.recorders import Presence, follow_breakers, follow_metrics, follow
 from brownout.recorders._polling import RecorderFailed
 from brownout.target import ServiceState, Source, Target
 
+PATIENCE = 60.0
 METRICS = """\
 # TYPE circuit_breaker_state gauge
 circuit_breaker_state{dependency="vector-db"} 2.0
@@ -88,7 +89,7 @@ def test_breaker_events_are_recorded_once_with_their_own_times() -> None:
     async def use(url: str, client: httpx.AsyncClient) -> None:
         source = Source("breaker-events", "gateway", f"{url}/events", token="admin")
         task = asyncio.create_task(follow_breakers(source, client=client, clock=clock, add=seen.append, every=0.01))
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         task.cancel()
 
     served(respond, use)
@@ -112,7 +113,7 @@ def test_metrics_are_recorded_without_buckets_and_the_interpreters_own() -> None
     async def use(url: str, client: httpx.AsyncClient) -> None:
         source = Source("prometheus", "gateway", f"{url}/metrics")
         task = asyncio.create_task(follow_metrics(source, client=client, clock=RunClock(), add=seen.append, every=0.01))
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         task.cancel()
 
     served(respond, use)
@@ -167,7 +168,7 @@ def test_a_service_that_began_anew_is_read_from_its_first_event() -> None:
     async def use(url: str, client: httpx.AsyncClient) -> None:
         source = Source("breaker-events", "gateway", f"{url}/events")
         task = asyncio.create_task(follow_breakers(source, client=client, clock=clock, add=seen.append, every=0.01))
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         task.cancel()
 
     served(respond, use)
@@ -190,7 +191,9 @@ def test_a_source_that_is_away_for_a_while_is_forgiven() -> None:
     async def use(url: str, client: httpx.AsyncClient) -> None:
         source = Source("prometheus", "gateway", f"{url}/metrics")
         task = asyncio.create_task(follow_metrics(source, client=client, clock=Hurried(), add=lambda _: None, every=1))
-        await asyncio.wait({task, asyncio.create_task(done.wait())}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        await asyncio.wait(
+            {task, asyncio.create_task(done.wait())}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE
+        )
         assert not task.done()
         task.cancel()
         # Its last looks may have failed, which it says when it is ended.
@@ -213,7 +216,7 @@ def test_a_recorder_that_is_ended_while_it_is_blind_says_so() -> None:
         )
         # When it asks again it has had its first answer.
         for _ in range(2):
-            await asyncio.wait_for(asked.get(), 10)
+            await asyncio.wait_for(asked.get(), PATIENCE)
         task.cancel()
         with pytest.raises(RecorderFailed, match="never saw anything: Unreadable: gateway answered 503"):
             await task
@@ -238,14 +241,14 @@ def test_a_recorder_of_a_service_that_is_known_to_be_down_misses_nothing() -> No
                 every=1,
             )
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while clock.now() < 60:  # noqa: ASYNC110 - it is the recorder that moves this clock
                 await asyncio.sleep(0.01)
         assert not task.done()
         # Up again, and it still says nothing: that counts.
         presence.seen(ServiceState("gateway", 7, up=True, ready=True, restarts=1, since=1.0))
         with pytest.raises(RecorderFailed, match="saw nothing for"):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, PATIENCE)
 
     served(lambda path, head: (503, ""), use)
     assert not presence.away("nobody")
@@ -282,7 +285,7 @@ def test_states_of_services_are_recorded_and_restarts_told_at_their_own_times() 
             every=0.01,
         )
         task = asyncio.create_task(follow)
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), PATIENCE)
         await asyncio.sleep(0)
         task.cancel()
 

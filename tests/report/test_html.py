@@ -182,9 +182,9 @@ def test_the_page_is_whole_or_not_there_and_replaces_an_older_one(
 def test_a_run_of_sixty_seconds_is_rendered_within_a_second(made: dict[str, Callable[[], Any]]) -> None:
     told = made["passed"]()
     page(told)
-    start = time.perf_counter()
+    start = time.process_time()  # what others do on this machine does not count
     render(view(told))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_an_hour_of_a_hundred_requests_a_second_stays_small(made: dict[str, Callable[..., Any]]) -> None:

@@ -222,7 +222,7 @@ def test_a_reader_that_leaves_neither_ends_the_run_nor_changes_its_exit_code(way
     process.stderr.close()
     process.stdin.write("\n")
     process.stdin.close()
-    assert process.wait(timeout=20) == 3
+    assert process.wait(timeout=60) == 3
 
 
 def test_without_a_terminal_the_progress_is_plain_and_json_where_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,5 +233,5 @@ def test_without_a_terminal_the_progress_is_plain_and_json_where_asked_for(capsy
 
 def test_importing_the_terminal_brings_neither_jinja_nor_rich() -> None:
     code = "import sys, brownout.report.terminal as t; print({'jinja2', 'rich'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.strip() == "set()"

@@ -6,9 +6,11 @@ import sqlite3
 
 import pytest
 
-from tests.runs.commandline import FULL_LENGTH, Chaos, Result
+from tests.runs.commandline import FULL_LENGTH, Chaos, Result, fails, passes
 
 pytestmark = [pytest.mark.run, pytest.mark.long]
+
+WORSE = [("during", "availability"), ("during", "degradation")]
 
 
 def outcomes(result: Result) -> dict[str, int]:
@@ -27,65 +29,64 @@ def failed_requests(result: Result) -> int:
     return int(found[1])
 
 
-def passed(result: Result) -> None:
-    assert (result.code, result.verdict["outcome"]) == (0, "passed"), result.verdict
-    assert {one["outcome"] for one in result.verdict["checks"]} == {"passed"}
-
-
-def failed(result: Result) -> set[tuple[str, str]]:
-    assert (result.code, result.verdict["outcome"]) == (1, "failed"), result.verdict
-    return result.failed()
-
-
 def test_another_provider_takes_over_from_one_that_hangs(chaos: Chaos) -> None:
-    result = chaos.run("llm_provider_outage.yaml")
-    passed(result)
-    assert set(outcomes(result)) == {"ok"}
-    assert failed_requests(result) >= 3
+    def unnoticed(result: Result) -> None:
+        passes(result)
+        assert set(outcomes(result)) == {"ok"}
+        assert failed_requests(result) >= 3
+
+    chaos.run("llm_provider_outage.yaml", expect=unnoticed)
 
 
 def test_without_failover_an_outage_degrades_the_answers(chaos: Chaos) -> None:
-    result = chaos.run("llm_provider_outage.yaml", "--set", "failover=off", "--no-abort")
-    assert {("during", "availability"), ("during", "degradation")} & failed(result)
+    chaos.run("llm_provider_outage.yaml", "--set", "failover=off", "--no-abort", expect=fails(one_of=WORSE))
 
 
 def test_without_the_breaker_everyone_waits_for_a_provider_that_hangs(chaos: Chaos) -> None:
-    result = chaos.run("llm_provider_outage.yaml", "--set", "breaker=off", "--no-abort")
-    assert {("during", "breaker"), ("during", "ttft")} <= failed(result)
+    expected = fails(("during", "breaker"), ("during", "ttft"))
+    chaos.run("llm_provider_outage.yaml", "--set", "breaker=off", "--no-abort", expect=expected)
 
 
 def test_a_rate_limit_opens_no_breaker_and_the_provider_is_left_alone(chaos: Chaos) -> None:
-    result = chaos.run("provider_rate_limit.yaml", scale=FULL_LENGTH)
-    passed(result)
-    assert failed_requests(result) <= 20
+    def hardly_asked(result: Result) -> None:
+        passes(result)
+        assert failed_requests(result) <= 20
+
+    chaos.run("provider_rate_limit.yaml", expect=hardly_asked, scale=FULL_LENGTH)
 
 
 def test_without_failover_a_rate_limit_degrades_the_answers(chaos: Chaos) -> None:
-    result = chaos.run("provider_rate_limit.yaml", "--set", "failover=off", "--no-abort")
-    assert {("during", "availability"), ("during", "degradation")} & failed(result)
-    # A 429 is no verdict on the provider, however many there are.
-    with contextlib.closing(sqlite3.connect(result.run / "evidence.sqlite")) as evidence:
-        opened = evidence.execute("SELECT count(*) FROM transition WHERE dependency = 'llm-primary' AND new = 'open'")
-        assert opened.fetchone() == (0,)
+    def degrades(result: Result) -> None:
+        fails(one_of=WORSE)(result)
+        # A 429 is no verdict on the provider, however many there are.
+        with contextlib.closing(sqlite3.connect(result.run / "evidence.sqlite")) as evidence:
+            query = "SELECT count(*) FROM transition WHERE dependency = 'llm-primary' AND new = 'open'"
+            assert evidence.execute(query).fetchone() == (0,)
+
+    chaos.run("provider_rate_limit.yaml", "--set", "failover=off", "--no-abort", expect=degrades)
 
 
 def test_a_gateway_that_does_not_heed_retry_after_keeps_asking(chaos: Chaos) -> None:
-    result = chaos.run("provider_rate_limit.yaml", "--set", "honour-retry-after=off")
-    assert ("during", "retry_amplification") in failed(result)
-    assert failed_requests(result) >= 50
+    def asked_again_and_again(result: Result) -> None:
+        fails(("during", "retry_amplification"))(result)
+        assert failed_requests(result) >= 50
+
+    chaos.run("provider_rate_limit.yaml", "--set", "honour-retry-after=off", expect=asked_again_and_again)
 
 
 def test_a_stalled_stream_ends_with_a_marked_error_and_the_next_ones_are_whole(chaos: Chaos) -> None:
-    result = chaos.run("stream_stall.yaml")
-    passed(result)
-    assert set(outcomes(result)) == {"ok", "error"}
+    def marked(result: Result) -> None:
+        passes(result)
+        assert set(outcomes(result)) == {"ok", "error"}
+
+    chaos.run("stream_stall.yaml", expect=marked)
 
 
 def test_without_the_limit_between_tokens_a_stall_is_not_noticed_in_time(chaos: Chaos) -> None:
-    result = chaos.run("stream_stall.yaml", "--set", "llm.inter-token-timeout=600s", "--no-abort")
-    assert ("during", "breaker") in failed(result)
+    expected = fails(("during", "breaker"))
+    chaos.run("stream_stall.yaml", "--set", "llm.inter-token-timeout=600s", "--no-abort", expect=expected)
 
 
 def test_without_the_breaker_every_stream_stalls(chaos: Chaos) -> None:
-    result = chaos.run("stream_stall.yaml", "--set", "breaker=off", "--no-abort")
-    assert {("during", "breaker"), ("during", "availability")} <= failed(result)
+    expected = fails(("during", "breaker"), ("during", "availability"))
+    chaos.run("stream_stall.yaml", "--set", "breaker=off", "--no-abort", expect=expected)

@@ -66,7 +66,7 @@ def run(program: str, experiment: Path, folder: Path, *options: str) -> tuple[in
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     journal = folder / "journal.json"
