@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
+from brownout.promql import PromQL
 from brownout.system import ServiceFamily, ServiceName
 from brownout.units import (
     Bandwidth,
@@ -209,6 +210,7 @@ _PARSERS: Mapping[object, Callable[[object], object]] = {
     Share: parse_share,
     ServiceName: _text,
     ServiceFamily: _text,
+    PromQL: _text,
     str: _text,
     int: _integer,
     float: _number,

@@ -14,6 +14,7 @@ from typing import cast, get_args, get_origin
 
 from brownout import registry
 from brownout.parameters import Parameter, parameters_of
+from brownout.promql import PromQL
 from brownout.registry import Probe, Registry
 from brownout.system import ServiceFamily, ServiceName
 from brownout.units import (
@@ -54,6 +55,7 @@ _TYPES: Mapping[object, str] = {
     Share: "share, `99%`",
     ServiceName: "service",
     ServiceFamily: "service with replicas",
+    PromQL: "PromQL",
     str: "text",
     int: "whole number",
     float: "number",

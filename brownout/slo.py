@@ -16,7 +16,7 @@ HOUR = 3600.0
 MONTH = 30 * 24 * HOUR
 """Seconds over which a budget is spent: the usual thirty days."""
 HOUR_OF_A_RUN = 10.0
-"""Seconds of a run that stand for an hour of the alerts' windows, unless somebody says otherwise. Scaled with the run."""
+"""Seconds of a run that stand for an hour of the alerts' windows, unless somebody says otherwise; scaled as the run."""
 LOOKS = 5
 """How often an alert is evaluated within its short window."""
 FEWEST = 20

@@ -39,6 +39,9 @@ class Topology:
     named_links: tuple[tuple[str, str], ...] = ()
     """Of the links those whose source finds its destination by a host name, which can be broken."""
     policies: tuple[str, ...] = ("strict", "balanced", "available")
+    cross_checks: Mapping[str, str] = field(default_factory=dict)
+    """How a Prometheus server that scrapes the target is asked for figures that the load's own evidence holds as well:
+    PromQL for `request-rate`, `error-share` and `ttft-p95` (seconds), with `$window` for the length of the stretch."""
 
     @property
     def families(self) -> Mapping[str, tuple[str, ...]]:

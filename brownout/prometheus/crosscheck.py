@@ -1,0 +1,140 @@
+"""The same figures from the load's own evidence and from Prometheus, so that each can be held against the other.
+
+Both count the same requests at different places: the load from when a question was meant to be sent to when its answer
+was there, the system from when it arrived. Where they disagree, one of them does not see what users see.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+
+from brownout.evidence.model import Sample
+from brownout.evidence.recording import Recording
+from brownout.evidence.window import Window
+from brownout.experiment import Block, Experiment
+from brownout.judge import windows
+from brownout.prometheus.client import Prometheus, number
+
+SOURCE = "cross-check"
+"""Source of the samples that hold what Prometheus says; their metric is the figure."""
+STRETCHES: tuple[Block, ...] = ("steady-state before", "during", "after")
+MOST = 0.1
+"""More than this share of the load's own figure, and the two disagree."""
+FEWEST = 20
+"""Requests in a stretch below which nothing is compared: one of them would be worth over 5 %."""
+SMALLEST_SHARE = 0.01
+"""Shares that differ by no more than this do not disagree: where next to nothing fails, a tenth of it is chance."""
+_WINDOW = "$window"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One figure of one stretch, from both sides."""
+
+    figure: str
+    block: Block
+    ours: float | None
+    """What the load saw; None where too few requests were made."""
+    theirs: float | None
+    """What Prometheus says; None where it says nothing."""
+    query: str
+
+    @property
+    def difference(self) -> float | None:
+        """As a share of the load's own figure; infinite where that is 0 and the other is not."""
+        if self.ours is None or self.theirs is None:
+            return None
+        gap = abs(self.theirs - self.ours)
+        return gap / self.ours if self.ours else (math.inf if gap else 0.0)
+
+    @property
+    def disagree(self) -> bool:
+        """Whether the two differ by more than `MOST`."""
+        if self.ours is None or self.theirs is None or self.difference is None:
+            return False
+        slight = self.figure == "error-share" and abs(self.theirs - self.ours) <= SMALLEST_SHARE
+        return self.difference > MOST and not slight
+
+
+def _rate(window: Window) -> float:
+    return len(window.requests) / window.length
+
+
+def _error_share(window: Window) -> float:
+    return sum(outcome != "ok" for outcome in window.requests.outcome) / len(window.requests)
+
+
+def _ttft_p95(window: Window) -> float | None:
+    """Of the answers, as a histogram on the other side holds no others; by nearest rank."""
+    requests = window.requests
+    answered = [outcome == "ok" for outcome in requests.outcome]
+    firsts, dues = compress(requests.first_token, answered), compress(requests.intended, answered)
+    times = sorted(first - due for first, due in zip(firsts, dues, strict=True) if not math.isnan(first))
+    return times[math.ceil(0.95 * len(times)) - 1] if times else None
+
+
+FIGURES: Mapping[str, Callable[[Window], float | None]] = {
+    "request-rate": _rate,
+    "error-share": _error_share,
+    "ttft-p95": _ttft_p95,
+}
+"""What can be compared, and how the load's own evidence gives it: per second, as 0..1, in seconds."""
+
+
+async def ask_figures(
+    client: Prometheus,
+    figures: Mapping[str, str],
+    experiment: Experiment,
+    recording: Recording,
+    *,
+    started_at: float,
+    end: float,
+) -> Sequence[Sample]:
+    """What Prometheus says of each figure in each stretch of the run, for the evidence; NaN where it says nothing.
+
+    Args:
+        client: of the server.
+        figures: PromQL by figure, `$window` standing for the length of the stretch.
+        experiment: that ran.
+        recording: what was recorded.
+        started_at: Unix time of the run's zero, in seconds.
+        end: of the run, in seconds of the run.
+
+    Raises:
+        NoAnswer: the server does not answer.
+    """
+    found = []
+    for block, window in windows(experiment, recording, end=end).items():
+        if window is None or block not in STRETCHES or window.length < 0.001:
+            continue
+        for figure, query in figures.items():
+            asked = query.replace(_WINDOW, f"{window.length * 1000:.0f}ms")
+            said = number(await asyncio.to_thread(client.ask, asked, at=started_at + window.end))
+            labels = (("query", query), ("stretch", block))
+            found.append(Sample(window.end, SOURCE, figure, labels, math.nan if said is None else said))
+    return found
+
+
+def compared(experiment: Experiment, recording: Recording, *, end: float) -> Sequence[Compared]:
+    """Each figure of each stretch from both sides, by figure; nothing where Prometheus was not asked."""
+    said = {
+        (sample.metric, labels.get("stretch")): (sample.value, labels.get("query", ""))
+        for sample in recording.samples
+        if sample.source == SOURCE and (labels := dict(sample.labels))
+    }
+    stretches = windows(experiment, recording, end=end)
+    return [
+        Compared(
+            figure,
+            block,
+            FIGURES[figure](window) if len(window.requests) >= FEWEST else None,
+            None if math.isnan(theirs) else theirs,
+            query,
+        )
+        for figure in FIGURES
+        for block in STRETCHES
+        if (window := stretches[block]) is not None and (figure, block) in said
+        for theirs, query in (said[figure, block],)
+    ]
