@@ -19,7 +19,12 @@ from brownout.prometheus.client import Prometheus, number
 
 SOURCE = "cross-check"
 """Source of the samples that hold what Prometheus says; their metric is the figure."""
-STRETCHES: tuple[Block, ...] = ("steady-state before", "during", "after")
+WHOLE = "whole run"
+_BLOCKS: tuple[Block, ...] = ("steady-state before", "during", "after")
+STRETCHES = (*_BLOCKS, WHOLE)
+"""What is compared: the windows of the blocks of these names, and all of the run."""
+SHORTEST = 5.0
+"""Seconds of a stretch below which nothing is compared: a server that looks every second sees too few of them."""
 MOST = 0.1
 """More than this share of the load's own figure, and the two disagree."""
 FEWEST = 20
@@ -34,9 +39,9 @@ class Compared:
     """One figure of one stretch, from both sides."""
 
     figure: str
-    block: Block
+    stretch: str
     ours: float | None
-    """What the load saw; None where too few requests were made."""
+    """What the load saw; None where the stretch is too short, or too few requests were made."""
     theirs: float | None
     """What Prometheus says; None where it says nothing."""
     query: str
@@ -106,13 +111,11 @@ async def ask_figures(
         NoAnswer: the server does not answer.
     """
     found = []
-    for block, window in windows(experiment, recording, end=end).items():
-        if window is None or block not in STRETCHES or window.length < 0.001:
-            continue
+    for stretch, window in _stretches(experiment, recording, end=end).items():
         for figure, query in figures.items():
             asked = query.replace(_WINDOW, f"{window.length * 1000:.0f}ms")
             said = number(await asyncio.to_thread(client.ask, asked, at=started_at + window.end))
-            labels = (("query", query), ("stretch", block))
+            labels = (("query", query), ("stretch", stretch))
             found.append(Sample(window.end, SOURCE, figure, labels, math.nan if said is None else said))
     return found
 
@@ -124,17 +127,24 @@ def compared(experiment: Experiment, recording: Recording, *, end: float) -> Seq
         for sample in recording.samples
         if sample.source == SOURCE and (labels := dict(sample.labels))
     }
-    stretches = windows(experiment, recording, end=end)
     return [
         Compared(
             figure,
-            block,
-            FIGURES[figure](window) if len(window.requests) >= FEWEST else None,
+            stretch,
+            ours(window) if len(window.requests) >= FEWEST and window.length >= SHORTEST else None,
             None if math.isnan(theirs) else theirs,
             query,
         )
-        for figure in FIGURES
-        for block in STRETCHES
-        if (window := stretches[block]) is not None and (figure, block) in said
-        for theirs, query in (said[figure, block],)
+        for figure, ours in FIGURES.items()
+        for stretch, window in _stretches(experiment, recording, end=end).items()
+        if (figure, stretch) in said
+        for theirs, query in (said[figure, stretch],)
     ]
+
+
+def _stretches(experiment: Experiment, recording: Recording, *, end: float) -> Mapping[str, Window]:
+    """Those that there were, in the order of `STRETCHES`."""
+    blocks = windows(experiment, recording, end=end)
+    found: list[tuple[str, Window | None]] = [(block, blocks[block]) for block in _BLOCKS]
+    found.append((WHOLE, recording.window(WHOLE, 0.0, end)))
+    return {name: window for name, window in found if window is not None and window.length > 0}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from brownout.judge import Judged
+from brownout.prometheus.crosscheck import MOST
 from brownout.report.budget import Alerts, Budget, budget_of
 from brownout.report.comparison import Cell, Comparison, Group
 from brownout.report.summary import ICONS, further_reasons
@@ -29,6 +30,16 @@ def markdown(view: RunView) -> str:
     ]
     if (budget := budget_of(view.experiment, view.parts)) is not None:
         parts.append(f"{budget_sentence(budget)} {alert_sentence(view.alerts)}".strip())
+    if (check := view.cross_check) is not None:
+        agrees = f"Prometheus agrees with these figures within {MOST * 100:.0f} %."
+        parts.append(f"**Warning.** {text(check.warning, limit=1000)}" if check.warning else agrees)
+        rows = [
+            [title, line.part, line.ours, line.theirs, f"**{line.verdict}**" if line.disagree else line.verdict]
+            for title, lines in check.lines.items()
+            for line in lines
+        ]
+        header = ["", "Part", "The load", "Prometheus", "The two"]
+        parts.append(_folded("Against Prometheus", table(header, rows)))
     unmet = [one for one in judgement.judged if one.verdict.outcome != "passed"]
     if unmet:
         parts += ["### Not as expected", _checks(unmet)]
