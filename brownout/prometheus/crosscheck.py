@@ -32,6 +32,7 @@ FEWEST = 20
 SMALLEST_SHARE = 0.01
 """Shares that differ by no more than this do not disagree: where next to nothing fails, a tenth of it is chance."""
 _WINDOW = "$window"
+_QUANTILE, _BOUNDS = "ttft-p95", "ttft-bounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,19 @@ class Compared:
     theirs: float | None
     """What Prometheus says; None where it says nothing."""
     query: str
+    between: tuple[float, float] | None = None
+    """Of a quantile from a histogram: the bounds of its bucket, within which Prometheus can only guess."""
 
     @property
     def difference(self) -> float | None:
-        """As a share of the load's own figure; infinite where that is 0 and the other is not."""
+        """As a share of the load's own figure; infinite where that is 0 and the other is not.
+
+        From the nearer bound of the bucket, where there is one: within it the two do not differ.
+        """
         if self.ours is None or self.theirs is None:
             return None
-        gap = abs(self.theirs - self.ours)
+        low, high = self.between or (self.theirs, self.theirs)
+        gap = max(low - self.ours, self.ours - high, 0.0)
         return gap / self.ours if self.ours else (math.inf if gap else 0.0)
 
     @property
@@ -83,7 +90,7 @@ def _ttft_p95(window: Window) -> float | None:
 FIGURES: Mapping[str, Callable[[Window], float | None]] = {
     "request-rate": _rate,
     "error-share": _error_share,
-    "ttft-p95": _ttft_p95,
+    _QUANTILE: _ttft_p95,
 }
 """What can be compared, and how the load's own evidence gives it: per second, as 0..1, in seconds."""
 
@@ -101,7 +108,7 @@ async def ask_figures(
 
     Args:
         client: of the server.
-        figures: PromQL by figure, `$window` standing for the length of the stretch.
+        figures: PromQL by figure, `$window` standing for the length of the stretch; see `Topology.cross_checks`.
         experiment: that ran.
         recording: what was recorded.
         started_at: Unix time of the run's zero, in seconds.
@@ -112,18 +119,35 @@ async def ask_figures(
     """
     found = []
     for stretch, window in _stretches(experiment, recording, end=end).items():
-        for figure, query in figures.items():
+        at = started_at + window.end
+        for figure in (name for name in FIGURES if name in figures):
+            query = figures[figure]
             asked = query.replace(_WINDOW, f"{window.length * 1000:.0f}ms")
-            said = number(await asyncio.to_thread(client.ask, asked, at=started_at + window.end))
-            labels = (("query", query), ("stretch", stretch))
-            found.append(Sample(window.end, SOURCE, figure, labels, math.nan if said is None else said))
+            said = number(await asyncio.to_thread(client.ask, asked, at=at))
+            labels = {"query": query, "stretch": stretch}
+            if figure == _QUANTILE and said is not None and _BOUNDS in figures:
+                buckets = await asyncio.to_thread(client.ask, figures[_BOUNDS], at=at)
+                low, high = bucket_of(said, [float(dict(point.labels)["le"]) for point in buckets])
+                labels |= {"low": f"{low:g}", "high": f"{high:g}"}
+            value = math.nan if said is None else said
+            found.append(Sample(window.end, SOURCE, figure, tuple(sorted(labels.items())), value))
     return found
+
+
+def bucket_of(value: float, bounds: Sequence[float]) -> tuple[float, float]:
+    """The bounds of the bucket that a quantile is from; beyond the last finite one, Prometheus gives that one itself."""
+    finite = sorted(bound for bound in bounds if math.isfinite(bound))
+    above = [bound for bound in finite if bound >= value]
+    below = [bound for bound in finite if bound < value]
+    if not above or value == finite[-1]:
+        return value, math.inf
+    return (below[-1] if below else 0.0), above[0]
 
 
 def compared(experiment: Experiment, recording: Recording, *, end: float) -> Sequence[Compared]:
     """Each figure of each stretch from both sides, by figure; nothing where Prometheus was not asked."""
     said = {
-        (sample.metric, labels.get("stretch")): (sample.value, labels.get("query", ""))
+        (sample.metric, labels.get("stretch")): (sample.value, labels)
         for sample in recording.samples
         if sample.source == SOURCE and (labels := dict(sample.labels))
     }
@@ -133,12 +157,13 @@ def compared(experiment: Experiment, recording: Recording, *, end: float) -> Seq
             stretch,
             ours(window) if len(window.requests) >= FEWEST and window.length >= SHORTEST else None,
             None if math.isnan(theirs) else theirs,
-            query,
+            labels.get("query", ""),
+            (float(labels["low"]), float(labels["high"])) if "low" in labels else None,
         )
         for figure, ours in FIGURES.items()
         for stretch, window in _stretches(experiment, recording, end=end).items()
         if (figure, stretch) in said
-        for theirs, query in (said[figure, stretch],)
+        for theirs, labels in (said[figure, stretch],)
     ]
 
 

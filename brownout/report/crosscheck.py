@@ -1,5 +1,6 @@
 """The figures of the load beside those of Prometheus, for the report."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ class Line:
     part: str
     ours: str
     theirs: str
+    between: str
+    """`200 ms to 300 ms`: the bucket, where Prometheus knows no more than that."""
     verdict: str
     """`agree`, `disagree` or why that cannot be said."""
     difference: str
@@ -103,7 +106,15 @@ def _line(one: Compared) -> Line:
         _PARTS[one.stretch],
         "–" if one.ours is None else shown(one.ours),
         "–" if one.theirs is None else shown(one.theirs),
+        _between(one, shown),
         verdict,
         difference,
         one.disagree,
     )
+
+
+def _between(one: Compared, shown: Callable[[float], str]) -> str:
+    if one.between is None:
+        return ""
+    low, high = one.between
+    return f"{shown(low)} or more" if math.isinf(high) else f"{shown(low)} to {shown(high)}"

@@ -99,5 +99,5 @@ def test_a_server_that_knows_nothing_is_not_overruled_by_what_was_scraped() -> N
     ],
 )
 def test_a_name_and_a_query_do_not_go_together(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="name or promql|go with name"):
+    with pytest.raises(ValueError, match=r"name or promql|go with name"):
         metric(window(), at_least=1.0, **arguments)

@@ -137,7 +137,8 @@ from brownout.prometheus.server import own_server
 from brownout.target import Source
 
 async def work():
-    async with own_server([Source("prometheus", "gateway", "{scraped.url}/metrics")], Path({str(tmp_path)!r})) as server:
+    source = Source("prometheus", "gateway", "{scraped.url}/metrics")
+    async with own_server([source], Path({str(tmp_path)!r})) as server:
         print(server.process.pid, flush=True)
         await asyncio.sleep(60)
 
