@@ -102,6 +102,7 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
         msg = f"{source} is a Brownout experiment, which does not know {', '.join(refused)}"
         raise click.UsageError(msg, ctx)
     from brownout.prepare import RunOptions
+    from brownout.prometheus.check import TOKEN
     from brownout.toolkit.execute import execute
 
     as_json, no_abort, events = ours.pop("as_json"), ours.pop("no_abort"), ours.pop("events")
@@ -113,7 +114,7 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
         ports=ours.pop("port"),
         heed_aborts=not no_abort,
         command=["chaos", *sys.argv[1:]],
-        prometheus_token=os.environ.get("BROWNOUT_PROMETHEUS_TOKEN") or None,
+        prometheus_token=os.environ.get(TOKEN) or None,
         **ours,
     )
     journal = Path(options["journal_path"]) if _given(ctx, frozenset({"journal_path"})) else None

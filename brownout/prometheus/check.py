@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse
+from brownout.errors import BrownoutError, EnvironmentProblem, InvalidInput, Location, refuse
 from brownout.experiment import Experiment
 from brownout.parameters import parameters_of
 from brownout.plan import OWN, PrometheusPlan
@@ -105,18 +105,16 @@ def _url(text: str) -> str:
 
 def _ask_all(plan: PrometheusPlan, queries: Sequence[Query]) -> None:
     client = Prometheus(plan.server, token=plan.token)
+    refused = []
     try:
         # Something that every server can answer, so that one that is none is not blamed on a query.
         client.ask("vector(1)")
-        refused = []
         for one in queries:
             try:
                 client.ask(one[0])
             except BadQuery as error:
                 refused.append(_refused(one, str(error)))
-    except InvalidInput:
-        raise
-    except Exception as error:
+    except BrownoutError as error:
         msg = f"--prometheus: {error}"
         raise EnvironmentProblem(msg) from error
     finally:
@@ -143,5 +141,5 @@ def _parse_error(query: str) -> str:
             raise EnvironmentProblem(msg) from error
     if done.returncode == 0:
         return ""
-    *_, said = (done.stderr + done.stdout).strip().rpartition("could not parse expression: ")
-    return " ".join(said.split()) or "it is none"
+    *_, said = done.stderr.strip().rpartition("could not parse expression: ")
+    return " ".join(said.splitlines()[:1]) or "it is none"

@@ -3,6 +3,7 @@
 The library is synchronous; whoever asks from an event loop does so on a thread.
 """
 
+import ast
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -135,10 +136,11 @@ def _refusal(url: str, said: str) -> NoAnswer:
     status, _, body = words.partition(" ")
     if status in ("400", "422"):
         try:
-            reason = json.loads(body[body.index("{") : body.rindex("}") + 1].encode().decode("unicode_escape"))["error"]
-        except (ValueError, KeyError, TypeError):
+            reason = json.loads(ast.literal_eval(body[1:-1]))["error"]
+        except (ValueError, SyntaxError, KeyError, TypeError):
             reason = ""
-        msg = " ".join(str(reason).split())[:_LONGEST] or f"Prometheus at {url} refuses it"
+        reason = str(reason).removeprefix('invalid parameter "query": ')
+        msg = " ".join(reason.split())[:_LONGEST] or f"Prometheus at {url} refuses it"
         return BadQuery(msg)
     if status in ("401", "403"):
         msg = f"Prometheus at {url} wants another token ({status}); it is taken from BROWNOUT_PROMETHEUS_TOKEN"

@@ -135,7 +135,7 @@ async def ask_figures(
 
 
 def bucket_of(value: float, bounds: Sequence[float]) -> tuple[float, float]:
-    """The bounds of the bucket that a quantile is from; beyond the last finite one, Prometheus gives that one itself."""
+    """The bounds of the bucket that a quantile is from. Beyond the last finite one, Prometheus gives that one."""
     finite = sorted(bound for bound in bounds if math.isfinite(bound))
     above = [bound for bound in finite if bound >= value]
     below = [bound for bound in finite if bound < value]

@@ -1,6 +1,7 @@
 """The load's figures beside those of Prometheus: what is asked, what is compared, when it warns."""
 
 import asyncio
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -34,10 +35,11 @@ from tests.prometheus.conftest import Running
 from tests.report.conftest import told
 from tests.tiny import EXPERIMENT
 
-TEXT = (
-    EXPERIMENT.replace("duration: 3s", "duration: 30s").replace("at: 1s", "at: 10s").replace("for: 400ms", "for: 10s")
+LONGER = {"duration: 3s": "duration: 30s", "at: 1s": "at: 10s", "for: 400ms": "for: 10s"}
+EXPERIMENT_OF_30_S = parse_experiment(
+    functools.reduce(lambda text, change: text.replace(*change), LONGER.items(), EXPERIMENT), file="tiny.yaml"
 )
-EXPERIMENT_OF_30_S = parse_experiment(TEXT, file="tiny.yaml")
+BOUNDS = " or ".join(f"label_replace(vector(1), 'le', '{le}', '', '')" for le in ("0.2", "+Inf"))
 
 
 def recorded(*, ttft: float = 0.2) -> Recording:
