@@ -7,11 +7,12 @@ from brownout.promql import LOOKED, SOURCE, plain_selector
 
 from ._series import Labels, Point, scrapes_of, series_of
 
-Series = Mapping[tuple[str, Labels], Sequence[Point]]
+Answers = tuple[Mapping[tuple[str, Labels], Sequence[Point]], Sequence[float], str]
+"""Series, when they were looked at, and what to say where there is none."""
 
 
-def answers_of(window: Window, query: str) -> tuple[Series, Sequence[float], str]:
-    """The series that the query gave, when it was looked at, and what to say where it gave none.
+def answers_of(window: Window, query: str) -> Answers:
+    """The series that the query gave.
 
     A Prometheus server that was asked is believed, also where it knew nothing: what was scraped beside it does not
     stand in for it.

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from brownout.evidence import Sample
+from brownout.probes.detected import detected
 from brownout.probes.metric import metric
-from brownout.promql import LOOKED, SOURCE, plain_selector
+from brownout.promql import LOOKED, SOURCE, PromQL, plain_selector
+from brownout.units import Duration
 from tests.evidence.making import window
 
 
@@ -101,3 +103,19 @@ def test_a_server_that_knows_nothing_is_not_overruled_by_what_was_scraped() -> N
 def test_a_name_and_a_query_do_not_go_together(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"name or promql|go with name"):
         metric(window(), at_least=1.0, **arguments)
+
+
+def test_a_query_can_tell_that_something_was_noticed() -> None:
+    query = 'ALERTS{alertname="GatewayErrors"}'
+    fired = Sample(7.0, SOURCE, query, (("alertname", "GatewayErrors"),), 1.0)
+    given = window(samples=[*answered(query, []), fired])
+    verdict = detected(given, promql=PromQL(query), within=Duration(8.0))
+    assert (verdict.outcome, verdict.value, verdict.why) == ("passed", 7.0, f"{query} 1")
+    assert detected(given, promql=PromQL(query), within=Duration(6.0)).outcome == "failed"
+
+    silent = detected(window(samples=answered(query, [])), promql=PromQL(query), within=Duration(8.0))
+    assert (silent.outcome, silent.figure) == ("failed", "not detected in 10 s")
+    unasked = detected(window(), promql=PromQL(query), within=Duration(8.0))
+    assert (unasked.outcome, unasked.why) == ("inconclusive", f"{query} was never seen")
+    with pytest.raises(ValueError, match="one of dependency, metric and promql"):
+        detected(given, promql=PromQL(query), metric="x", within=Duration(6.0))
