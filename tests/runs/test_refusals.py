@@ -49,7 +49,7 @@ def test_a_wrong_option_is_refused(chaos: Chaos, options: list[str], expected: l
 def test_promql_that_needs_a_server_is_refused_where_there_is_none(
     chaos: Chaos, edited: Callable[[str, str], Path]
 ) -> None:
-    path = edited("  after:\n", "  after:\n    - metric: {promql: sum(rate(answers_total[5s])), at-least: 1}\n")
+    path = edited("  after:\n", "  after:\n    - metric: {promql: 'sum(rate(answers_total[5s]))', at-least: 1}\n")
 
     code, _, said = chaos("run", str(path))
 
