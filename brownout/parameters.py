@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
+from brownout.promql import PromQL
 from brownout.system import LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import (
     Bandwidth,
@@ -211,6 +212,7 @@ _PARSERS: Mapping[object, Callable[[object], object]] = {
     ServiceFamily: _text,
     TierName: _text,
     LoadName: _text,
+    PromQL: _text,
     str: _text,
     int: _integer,
     float: _number,

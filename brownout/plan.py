@@ -6,6 +6,26 @@ from pathlib import Path
 
 from brownout.experiment import Experiment
 
+OWN = "auto"
+"""Instead of a URL: a Prometheus server of the run's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusPlan:
+    """Which Prometheus server a run asks, and what."""
+
+    server: str
+    """Its URL, or `OWN`."""
+    queries: tuple[str, ...] = ()
+    """Those of the experiment's checks, asked all the time."""
+    figures: Mapping[str, str] = field(default_factory=dict)
+    """What the evidence is held against at the end; see `Topology.cross_checks`."""
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def own(self) -> bool:
+        return self.server == OWN
+
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
@@ -27,6 +47,7 @@ class RunPlan:
     instance: str = "default"
     heed_aborts: bool = True
     """Whether a breached abort condition ends the run."""
+    prometheus: PrometheusPlan | None = None
 
     @property
     def evidence(self) -> Path:

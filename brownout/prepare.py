@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from brownout import registry
@@ -12,6 +12,7 @@ from brownout.experiment import Experiment
 from brownout.fit import fit, parse_setting, settings_of
 from brownout.guards import check_guards
 from brownout.plan import RunPlan
+from brownout.prometheus.check import plan_prometheus
 from brownout.reader import read_experiment
 from brownout.target import TargetFactory
 
@@ -42,6 +43,9 @@ class RunOptions:
     """Whether a breached abort condition ends the run."""
     command: Sequence[str] = ()
     """How to run it again, for the report."""
+    prometheus: str | None = None
+    """URL of a Prometheus server to ask as well; or `auto`, which starts one."""
+    prometheus_token: str | None = field(default=None, repr=False)
 
 
 def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
@@ -62,6 +66,13 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
     ports = _ports(options.ports, topology.services)
     if options.heed_aborts:
         check_guards(experiment)
+    prometheus = plan_prometheus(
+        experiment,
+        options.prometheus,
+        topology=topology,
+        probes=registry.probes(),
+        token=options.prometheus_token,
+    )
     folder = _make_folder(options.runs_dir, experiment)
     return RunPlan(
         id=f"{folder.name}.{secrets.token_hex(3)}",
@@ -75,6 +86,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
         command=tuple(options.command),
         instance=options.instance,
         heed_aborts=options.heed_aborts,
+        prometheus=prometheus,
     )
 
 

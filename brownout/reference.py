@@ -14,6 +14,7 @@ from typing import cast, get_args, get_origin
 
 from brownout import registry
 from brownout.parameters import Parameter, parameters_of
+from brownout.promql import PromQL
 from brownout.registry import Probe, Registry
 from brownout.system import LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import (
@@ -56,6 +57,7 @@ _TYPES: Mapping[object, str] = {
     ServiceFamily: "service with replicas",
     TierName: "tier",
     LoadName: "name of a stream",
+    PromQL: "PromQL",
     str: "text",
     int: "whole number",
     float: "number",

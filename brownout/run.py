@@ -26,6 +26,7 @@ from brownout.judge import Judged, Judgement, judge, judge_block
 from brownout.ledger import Ledger, RunRow
 from brownout.method import Method
 from brownout.plan import RunPlan
+from brownout.prometheus.beside import Beside, prometheus_beside
 from brownout.recorders import recorders_of
 from brownout.report.progress import Progress
 from brownout.runinfo import run_info
@@ -63,6 +64,7 @@ class Run:
         self._end: float | None = None
         self._stack = contextlib.AsyncExitStack()
         self._writer: EvidenceWriter | None = None
+        self._prometheus: Beside | None = None
 
     # -- bringing up ---------------------------------------------------------------------------------------------
 
@@ -85,6 +87,10 @@ class Run:
         )
         await self.halt.unless(target.up(options, self.progress.say))
         ledger.recover_with(plan.id, target.recovery())
+        if plan.prometheus is not None:
+            self.progress.say("waiting for Prometheus")
+            beside = prometheus_beside(plan.prometheus, target.sources(), workdir)
+            self._prometheus = await self.halt.unless(self._stack.enter_async_context(beside))
         self._start(target, ledger)
 
     def _start(self, target: Target, ledger: Ledger) -> None:
@@ -118,6 +124,9 @@ class Run:
         self._stack.push_async_exit(traffic)
         for recorder in recorders_of(target, self.recording, client=client, clock=self.clock):
             self._own(recorder)
+        if self._prometheus is not None:
+            for work in self._prometheus.tasks(add=self.recording.add_sample, clock=self.clock):
+                self._own(work)
         probes = registry.probes().get
         if self.experiment.abort and self.plan.heed_aborts:
             self._own(
@@ -208,6 +217,11 @@ class Run:
             self._check_lateness()
         with self._guarded("healing"):
             await self.heal()
+        if self._prometheus is not None and self.started:
+            with self._guarded("asking Prometheus for its figures"):
+                await self._prometheus.cross_check(
+                    self.experiment, self.recording, started_at=self.clock.started_at, end=self._end
+                )
         if self._traffic is not None and self._end < self.experiment.duration:
             self._traffic.abandon()
         pending = set(self._tasks)

@@ -2,7 +2,6 @@
 
 import os
 import platform
-from collections.abc import Mapping
 from importlib import metadata
 
 from brownout import __version__
@@ -25,12 +24,18 @@ def run_info(plan: RunPlan, *, started_at: float) -> RunInfo:
         started_at=started_at,
         duration=plan.experiment.duration,
         command=plan.command,
-        environment=_environment(),
+        environment=_environment() | _prometheus(plan),
         settings=plan.settings,
     )
 
 
-def _environment() -> Mapping[str, str]:
+def _prometheus(plan: RunPlan) -> dict[str, str]:
+    if plan.prometheus is None:
+        return {}
+    return {"prometheus": "of the run's own" if plan.prometheus.own else plan.prometheus.server}
+
+
+def _environment() -> dict[str, str]:
     said = {
         "brownout": __version__,
         "python": platform.python_version(),

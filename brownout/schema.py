@@ -14,6 +14,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 
 from brownout.experiment import Load, Writes
 from brownout.parameters import MAX_TEXT, SWITCH_WORDS, Parameter, parameters_of
+from brownout.promql import PromQL
 from brownout.reader import KEYS, MAX_TITLE, REQUIRED
 from brownout.registry import Fault, Probe, Registry
 from brownout.system import LoadName, ServiceFamily, ServiceName, TierName
@@ -43,6 +44,7 @@ _TYPES: Mapping[object, Schema] = {
     ServiceFamily: _TEXT,
     TierName: _TEXT,
     LoadName: _TEXT,
+    PromQL: _TEXT,
     str: _TEXT,
     int: {"type": "integer"},
     float: {"type": "number"},

@@ -15,6 +15,8 @@ from brownout.units import Share
 HOUR = 3600.0
 MONTH = 30 * 24 * HOUR
 """Seconds over which a budget is spent: the usual thirty days."""
+HOUR_OF_A_RUN = 10.0
+"""Seconds of a run that stand for an hour of the alerts' windows, unless somebody says otherwise; scaled as the run."""
 LOOKS = 5
 """How often an alert is evaluated within its short window."""
 FEWEST = 20
@@ -95,6 +97,39 @@ def first_firing(
         if burning(now, long) >= alert.burn and burning(now, short) >= alert.burn:
             return now
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """Whether and when an alert fires."""
+
+    alert: Alert
+    watched: bool
+    """Whether enough requests come within its long window for it to tell anything."""
+    at: float | None
+    """In seconds of the run; None where it does not fire."""
+
+
+def firings(
+    times: Sequence[float],
+    bad: Sequence[bool],
+    *,
+    objective: Share,
+    start: float,
+    end: float,
+    hour: float,
+    unseen: float,
+) -> tuple[Firing, ...]:
+    """Each of `ALERTS`; arguments as of `first_firing`."""
+    rate = len(times) / (end - start) if end > start else 0.0
+
+    def firing(alert: Alert) -> Firing:
+        if len(times) < FEWEST or rate * alert.long * hour < FEWEST:
+            return Firing(alert, watched=False, at=None)
+        at = first_firing(alert, times, bad, objective=objective, start=start, end=end, hour=hour, unseen=unseen)
+        return Firing(alert, watched=True, at=at)
+
+    return tuple(firing(alert) for alert in ALERTS)
 
 
 def _looks(start: float, end: float, every: float) -> Iterator[float]:

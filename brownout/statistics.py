@@ -6,6 +6,7 @@ From the standard library alone: these few formulas do not pay for SciPy, which 
 import math
 import operator
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, groupby, islice
@@ -14,6 +15,7 @@ from statistics import NormalDist
 CONFIDENCE = 0.95
 """Of every interval that a verdict tells."""
 _NORMAL = NormalDist()
+_TOO_FEW = "the interval of a mean takes two values"
 _MANY, _SAMPLE = 50_000, 4096
 """From how many values on sorting them all is not worth it, and how many then stand for them."""
 
@@ -77,14 +79,28 @@ def mean_interval(values: Sequence[float], *, confidence: float = CONFIDENCE) ->
     Raises:
         ValueError: fewer than two values.
     """
-    count = len(values)
-    if count < 2:
-        msg = "the interval of a mean takes two values"
-        raise ValueError(msg)
-    mean = math.fsum(values) / count
+    if len(values) < 2:
+        raise ValueError(_TOO_FEW)
+    mean = math.fsum(values) / len(values)
     deviations = [value - mean for value in values]
-    deviation = math.sqrt(sum(map(operator.mul, deviations, deviations)) / (count - 1))
-    spread = z_of(confidence) * deviation / math.sqrt(count)
+    return _around(mean, sum(map(operator.mul, deviations, deviations)), len(values), confidence)
+
+
+def mean_interval_of_counts(times: Mapping[float, int], *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The same of values of which few differ, each with how often it occurs.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    count = sum(times.values())
+    if count < 2:
+        raise ValueError(_TOO_FEW)
+    mean = math.fsum(value * often for value, often in times.items()) / count
+    return _around(mean, math.fsum((value - mean) ** 2 * often for value, often in times.items()), count, confidence)
+
+
+def _around(mean: float, squares: float, count: int, confidence: float) -> tuple[float, float]:
+    spread = z_of(confidence) * math.sqrt(squares / (count - 1)) / math.sqrt(count)
     return mean - spread, mean + spread
 
 
@@ -111,19 +127,28 @@ def mann_whitney(sample: Sequence[float], other: Sequence[float]) -> Difference:
         msg = "a comparison takes two samples"
         raise ValueError(msg)
     few, many = (sample, other) if m < n else (other, sample)
-    below, first = 0.0, 0
-    for value in few:
-        first = bisect_left(many, value, first)
-        tied = first < len(many) and many[first] == value
-        below += (first + bisect_right(many, value, first)) / 2 if tied else first
-    u = below if few is sample else m * n - below
-    ties = sum(times**3 - times for times in _repetitions(sorted([*few, *many])))
+    below = [bisect_left(many, value) for value in few]
+    u = float(sum(below))
+    # Where a value of the few occurs among the many as well, and how often in each.
+    shared = Counter(value for value, at in zip(few, below, strict=True) if at < len(many) and many[at] == value)
+    ties = sum(_tied(times) for times in (*_repetitions(few), *_repetitions(many)))
+    for value, times in shared.items():
+        others = bisect_right(many, value) - bisect_left(many, value)
+        u += times * others / 2
+        ties += _tied(times + others) - _tied(times) - _tied(others)
+    if few is not sample:
+        u = m * n - u
     total = m + n
     variance = m * n / 12 * (total + 1 - ties / (total * (total - 1)))
     effect = 2 * u / (m * n) - 1
     if variance <= 0:
         return Difference(effect, 1.0)
     return Difference(effect, 1 - _NORMAL.cdf((u - m * n / 2 - 0.5) / math.sqrt(variance)))
+
+
+def _tied(times: int) -> int:
+    """What so many equal values take from the variance."""
+    return times**3 - times
 
 
 def _repetitions(ordered: Sequence[float]) -> Iterator[int]:

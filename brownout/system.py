@@ -50,6 +50,10 @@ class Topology:
     """Of the callers; empty where they are not known in advance."""
     tenants: tuple[str, ...] = ()
     """The same of theirs."""
+    cross_checks: Mapping[str, str] = field(default_factory=dict)
+    """How a Prometheus server that scrapes the target is asked for figures that the load's own evidence holds as well:
+    PromQL for `request-rate`, `error-share` and `ttft-p95` (seconds), with `$window` for the length of the stretch, and
+    `ttft-bounds`: the buckets that the quantile is from, by their label `le`."""
 
     @property
     def families(self) -> Mapping[str, tuple[str, ...]]:

@@ -29,7 +29,7 @@ def cost(window: Window, *, at_most: float, **whose: Unpack[Whose]) -> Verdict:
         raise ValueError(msg)
     threshold = f"at most ${at_most:g} per answer"
     costs = answers(window).cost
-    said = [one for one in costs if one == one]  # noqa: PLR0124 - NaN is what no answer said
+    said = costs if not any(map(math.isnan, costs)) else [one for one in costs if not math.isnan(one)]
     if len(said) < MIN_SAMPLES:
         return inconclusive(threshold, samples=len(said), why=too_few(len(said), "answers that say their cost"))
     spent, silent = math.fsum(said), len(costs) - len(said)

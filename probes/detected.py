@@ -1,12 +1,14 @@
 """How soon the system noticed: the time to detect (TTD)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from brownout.evidence import Window
 from brownout.probe import Verdict, inconclusive, probe
+from brownout.promql import PromQL
 from brownout.units import Duration, format_seconds
 
-from ._series import Point, labels_of, series_of, total
+from ._answers import Answers, answers_of
+from ._series import labels_of, series_of, total
 
 
 @probe
@@ -16,6 +18,7 @@ def detected(
     within: Duration,
     dependency: str | None = None,
     metric: str | None = None,
+    promql: PromQL | None = None,
     labels: str | None = None,
     at_least: float = 1.0,
 ) -> Verdict:
@@ -25,8 +28,9 @@ def detected(
         within: it takes at most so long, from the window's start: the moment the first fault was really on.
         dependency: it is this one's breaker that opens; any where it is not stated.
         metric: instead of a breaker, this scraped series tells: an alert, a health gauge.
+        promql: or the answer to this query does, as of `metric`: `ALERTS{alertname="GatewayErrors"}`.
         labels: only series of the metric with these labels: `alertname=GatewayErrors`.
-        at_least: the value of the metric that tells; several series are added up.
+        at_least: the value of the metric, or of the answer, that tells; several series are added up.
 
     Raises:
         ValueError: the arguments make no sense.
@@ -34,18 +38,31 @@ def detected(
     if within <= 0:
         msg = "within must be above 0"
         raise ValueError(msg)
-    if metric is not None and dependency is not None:
-        msg = "state dependency or metric, not both"
+    if sum(one is not None for one in (dependency, metric, promql)) > 1:
+        msg = "state one of dependency, metric and promql"
         raise ValueError(msg)
     if metric is None and labels is not None:
         msg = "labels belong to a metric"
         raise ValueError(msg)
     labels_of(labels)
     threshold = f"within {format_seconds(within)}"
-    if metric is None:
-        looks, moments, doubt = _breakers(window, dependency)
+    if promql is not None:
+        found = _series(window, promql, lambda window: answers_of(window, promql), at_least)
+    elif metric is not None:
+        wanted = labels_of(labels).items()
+        found = _series(
+            window,
+            metric,
+            lambda window: (
+                series_of(window, metric, wanted=lambda has: wanted <= has.items()),
+                (),
+                f"{metric} was never seen",
+            ),
+            at_least,
+        )
     else:
-        looks, moments, doubt = _metric(window, metric, labels, at_least)
+        found = _breakers(window, dependency)
+    looks, moments, doubt = found
     if doubt:
         return inconclusive(threshold, samples=looks, why=doubt)
     if not moments:
@@ -79,15 +96,12 @@ def _breakers(window: Window, dependency: str | None) -> Found:
     return len(seen), moments, "" if seen else f"no breaker{f' of {dependency}' if dependency else ''} was seen"
 
 
-def _metric(window: Window, metric: str, labels: str | None, at_least: float) -> Found:
-    pairs = labels_of(labels).items()
-
-    def points_of(window: Window) -> Sequence[Point]:
-        return total(series_of(window, metric, wanted=lambda has: pairs <= has.items()))
-
-    points = points_of(window)
-    before = points_of(window.baseline) if window.baseline is not None else ()
+def _series(window: Window, name: str, read: Callable[[Window], Answers], at_least: float) -> Found:
+    series, looks, doubt = read(window)
+    points = total(series)
+    before = total(read(window.baseline)[0]) if window.baseline is not None else ()
     if before and before[-1][1] >= at_least:
-        return len(points), (), f"{metric} was {before[-1][1]:g} before the fault was on"
-    moments = [(at, f"{metric} {value:g}") for at, value in points if value >= at_least]
-    return len(points), moments, "" if points else f"{metric} was never seen"
+        return len(points), (), f"{name} was {before[-1][1]:g} before the fault was on"
+    moments = [(at, f"{name} {value:g}") for at, value in points if value >= at_least]
+    # An alert that does not fire is no series: an answer without any says that nothing has noticed.
+    return len(points) or len(looks), moments, "" if points or looks else doubt

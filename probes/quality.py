@@ -1,13 +1,12 @@
 """How good the answers are, held against questions whose answers are known."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Callable, Mapping
 from typing import Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
-from brownout.statistics import mean_interval
+from brownout.statistics import mean_interval_of_counts
 from brownout.units import Share, format_share
 
 from ._counting import answers, asked_for, check_share, too_few
@@ -15,6 +14,8 @@ from ._whose import Whose, chosen
 
 DEPTH = 5
 """Documents that recall looks at: recall@5."""
+Scores = Counter[float]
+"""How many answers got each score, from 0 to 1."""
 
 
 @probe
@@ -49,20 +50,20 @@ def quality(
         raise ValueError(msg)
     threshold = ", ".join(f"{name} at least {asked_for(limit)}" for name, limit in stated.items())
     given = answers(window)
-    scores = {name: list(MEASURES[name](window, given)) for name in stated}
-    enough = {name: one for name, one in scores.items() if len(one) >= MIN_SAMPLES}
-    means = {name: sum(one) / len(one) for name, one in enough.items()}
+    scores = {name: MEASURES[name](window, given) for name in stated}
+    enough = {name: one for name, one in scores.items() if one.total() >= MIN_SAMPLES}
+    means = {name: sum(score * times for score, times in one.items()) / one.total() for name, one in enough.items()}
     broken = [name for name, mean in means.items() if mean < stated[name]]
     if not broken and len(means) < len(stated):
         name = next(name for name in stated if name not in means)
-        return inconclusive(threshold, samples=len(scores[name]), why=_lacking(window, name, scores[name]))
+        return inconclusive(threshold, samples=scores[name].total(), why=_lacking(window, name, scores[name]))
     worst = min(broken or means, key=lambda name: means[name] - stated[name])
-    low, high = mean_interval(scores[worst])
+    low, high = mean_interval_of_counts(scores[worst])
     return Verdict(
         "failed" if broken else "passed",
         ", ".join(f"{name} {format_share(mean)}" for name, mean in means.items()),
         threshold,
-        len(scores[worst]),
+        scores[worst].total(),
         value=means[worst],
         limit=stated[worst],
         unit="share",
@@ -71,35 +72,41 @@ def quality(
     )
 
 
-def _faithfulness(_: Window, given: Requests) -> Iterator[float]:
+def _faithfulness(_: Window, given: Requests) -> Scores:
+    scores = Scores()
     for (claims, supported), times in Counter(zip(given.claims, given.claims_supported, strict=True)).items():
         if claims:
-            yield from repeat((supported or 0) / claims, times)
+            scores[(supported or 0) / claims] += times
+    return scores
 
 
-def _recall(window: Window, given: Requests) -> Iterator[float]:
+def _recall(window: Window, given: Requests) -> Scores:
+    scores = Scores()
     for (question, cited), times in Counter(zip(given.question, given.citations, strict=True)).items():
         known = window.knowledge.questions.get(question)
         if known is not None and known.sources:
             found = len(set(known.sources).intersection(cited[:DEPTH]))
-            yield from repeat(found / min(len(set(known.sources)), DEPTH), times)
+            scores[found / min(len(set(known.sources)), DEPTH)] += times
+    return scores
 
 
-def _refusals(window: Window, given: Requests) -> Iterator[float]:
+def _refusals(window: Window, given: Requests) -> Scores:
     unanswerable = {id_ for id_, known in window.knowledge.questions.items() if not known.sources}
-    for question, cited in zip(given.question, given.citations, strict=True):
+    scores = Scores()
+    for (question, cited), times in Counter(zip(given.question, given.citations, strict=True)).items():
         if question in unanswerable:
-            yield float(not cited)
+            scores[float(not cited)] += times
+    return scores
 
 
-MEASURES: Mapping[str, Callable[[Window, Requests], Iterator[float]]] = {
+MEASURES: Mapping[str, Callable[[Window, Requests], Scores]] = {
     "faithfulness": _faithfulness,
     "recall": _recall,
     "refusals": _refusals,
 }
 
 
-def _lacking(window: Window, name: str, scores: Sequence[float]) -> str:
+def _lacking(window: Window, name: str, scores: Scores) -> str:
     if name != "faithfulness" and not window.knowledge.questions:
         return "nothing is known of the questions' answers"
     what = {
@@ -107,4 +114,4 @@ def _lacking(window: Window, name: str, scores: Sequence[float]) -> str:
         "recall": "answers to questions that documents answer",
         "refusals": "answers to questions that no document answers",
     }[name]
-    return f"{too_few(len(scores), what)} the {name}"
+    return f"{too_few(scores.total(), what)} the {name}"

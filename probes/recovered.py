@@ -1,7 +1,8 @@
 """How long it took until the service levels held again, and went on holding."""
 
 from array import array
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Unpack
 
@@ -57,7 +58,7 @@ def recovered(
     requests = window.requests
     times = requests.intended
     stretches = _stretches(times, window.end)
-    if not stretches:
+    if stretches < 1:
         why = too_few(len(requests), "requests")
         if len(requests) >= MIN_SAMPLES:
             why = f"the window holds no stretch of {format_seconds(STRETCH)} with {MIN_SAMPLES} requests"
@@ -72,10 +73,10 @@ def recovered(
         # By nearest rank, in integers, so never one off.
         return not enough or in_time[end] - in_time[start] < -(-95 * count // 100)
 
-    # The requests are in order, and stretch number n begins with request number n.
-    last = next((number for number in range(len(stretches) - 1, -1, -1) if breaks(number, stretches[number])), None)
+    # From the end, since it is the last one that counts; stretch number n begins with request number n.
+    last = next((number for number, end in _ends(times, stretches) if breaks(number, end)), None)
     after = 0.0 if last is None else times[last] - window.start
-    if last == len(stretches) - 1:
+    if last == stretches - 1:
         if after <= within:
             why = "the levels were still broken so near the window's end that it cannot be told when they held again"
             return inconclusive(threshold, samples=len(requests), why=why)
@@ -97,18 +98,18 @@ def recovered(
     )
 
 
-def _stretches(times: Sequence[float], until: float) -> Sequence[int]:
-    """For each request, the number of the one after the shortest stretch that begins with it and is long enough.
+def _stretches(times: Sequence[float], until: float) -> int:
+    """How many stretches the window holds: the first begins with the first request, and so on. One that the window's
+    end would cut is none."""
+    whole = bisect_left(times, True, key=lambda at: at + STRETCH > until)
+    return max(min(whole, len(times) - MIN_SAMPLES + 1), 0)
 
-    Those that the window's end would cut are left out.
-    """
-    found = array("I")
-    end = 0
-    for start, at in enumerate(times):
-        while end < len(times) and times[end] < at + STRETCH:
-            end += 1
-        enough = max(end, start + MIN_SAMPLES)
-        if enough > len(times) or at + STRETCH > until:
-            break
-        found.append(enough)
-    return found
+
+def _ends(times: Sequence[float], stretches: int) -> Iterator[tuple[int, int]]:
+    """Every stretch, from the last to the first, with the number of the first request that is not in it any more."""
+    end = len(times)
+    for start in range(stretches - 1, -1, -1):
+        over = times[start] + STRETCH
+        while times[end - 1] >= over:
+            end -= 1
+        yield start, max(end, start + MIN_SAMPLES)

@@ -5,7 +5,7 @@ from typing import Literal, Unpack
 
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
-from brownout.slo import ALERTS, FEWEST, budget, burn_rate, first_firing
+from brownout.slo import FEWEST, HOUR_OF_A_RUN, budget, burn_rate, firings
 from brownout.statistics import share_interval
 from brownout.units import Duration, Latency, Share, format_seconds
 
@@ -13,7 +13,7 @@ from ._counting import asked_for, check_limits, too_few
 from ._quantiles import times_to_end, times_to_first_token
 from ._whose import Whose, chosen
 
-HOUR = Duration(10.0)
+HOUR = Duration(HOUR_OF_A_RUN)
 
 
 @probe
@@ -114,20 +114,15 @@ def _alerts(
 ) -> Verdict:
     in_time = f" within {format_seconds(within)}" if within is not None else ""
     threshold = f"{'no alert' if alert == 'none' else f'a {alert}'}{in_time} at {asked_for(objective)}"
-    rate = len(times) / window.length if window.length else 0.0
-    watched = [one for one in ALERTS if alert in ("none", one.name) and rate * one.long * hour >= FEWEST]
-    if len(times) < FEWEST or not watched:
+    # Of two guesses at the traffic before the window, the one that makes it harder to pass.
+    before = len(times) if alert != "none" else bad.count(False)
+    unseen = before / window.length if window.length else 0.0
+    looks = firings(times, bad, objective=objective, start=window.start, end=window.end, hour=hour, unseen=unseen)
+    watched = [one for one in looks if one.watched and alert in ("none", one.alert.name)]
+    if not watched:
         why = too_few(len(times), "requests", least=FEWEST)
         return inconclusive(threshold, samples=len(times), why=why)
-    # Of two guesses at the traffic before the window, the one that makes it harder to pass.
-    unseen = rate if alert != "none" else bad.count(False) / window.length
-    looks = {
-        one: first_firing(
-            one, times, bad, objective=objective, start=window.start, end=window.end, hour=hour, unseen=unseen
-        )
-        for one in watched
-    }
-    fired = {one: at for one, at in looks.items() if at is not None}
+    fired = {one.alert: one.at for one in watched if one.at is not None}
     if not fired:
         if alert != "none" and within is not None and window.length < within:
             why = f"the window is only {format_seconds(window.length)} long, and no alert had fired by its end"

@@ -15,7 +15,7 @@ from brownout.errors import BrownoutError, EnvironmentProblem
 from brownout.evidence.model import Proof
 from brownout.judge import Judgement
 from brownout.ledger import Ledger
-from brownout.plan import RunPlan
+from brownout.plan import PrometheusPlan, RunPlan
 from brownout.reader import parse_experiment
 from brownout.report.progress import LiveStats
 from brownout.run import Run
@@ -211,7 +211,12 @@ def steadily(
 
 
 def play(
-    target: Tiny, folder: Path, monkeypatch: pytest.MonkeyPatch, *, text: str = EXPERIMENT
+    target: Tiny,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    text: str = EXPERIMENT,
+    prometheus: PrometheusPlan | None = None,
 ) -> tuple[Judgement, Run]:
     """Drive a run as the engine does."""
     monkeypatch.setattr(registry, "targets", lambda: registry.Registry("target", {"tiny": lambda: target}))
@@ -219,7 +224,8 @@ def play(
     folder.mkdir()
 
     async def work() -> tuple[Judgement, Run]:
-        run = Run(RunPlan(folder.name, experiment, "tiny", 1, 1.0, folder), progress=Quiet())
+        plan = RunPlan(folder.name, experiment, "tiny", 1, 1.0, folder, prometheus=prometheus)
+        run = Run(plan, progress=Quiet())
         try:
             await run.open()
             before = await run.steady_state()

@@ -4,6 +4,7 @@ An ordinary Chaos Toolkit experiment is handed to the original command, untouche
 """
 
 import copy
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from chaostoolkit.commands.run import run as chaostoolkit_run
 # What only one of the two formats understands. Given to the other it is refused: an option that is silently ignored is
 # how an experiment comes to do something else than its author believes.
 _OURS = frozenset(
-    {"target", "scale", "seed", "setting", "port", "runs_dir", "instance", "no_abort", "as_json", "events"}
+    {
+        *("target", "scale", "seed", "setting", "port", "runs_dir", "instance"),
+        *("prometheus", "no_abort", "as_json", "events"),
+    }
 )
 _THEIRS = frozenset(
     parameter.name for parameter in chaostoolkit_run.params if parameter.name not in {"source", "journal_path"}
@@ -60,6 +64,12 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
     "--instance", default="default", show_default=True, help="Name of the target's instance: two runs at once need two."
 )
 @click.option(
+    "--prometheus",
+    metavar="URL|auto",
+    help="Ask this Prometheus server as well, or start one that scrapes the target; "
+    "a bearer token is taken from BROWNOUT_PROMETHEUS_TOKEN.",
+)
+@click.option(
     "--no-abort",
     is_flag=True,
     help="Play to the end even when an abort condition is breached: the whole verdict table.",
@@ -92,6 +102,7 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
         msg = f"{source} is a Brownout experiment, which does not know {', '.join(refused)}"
         raise click.UsageError(msg, ctx)
     from brownout.prepare import RunOptions
+    from brownout.prometheus.check import TOKEN
     from brownout.toolkit.execute import execute
 
     as_json, no_abort, events = ours.pop("as_json"), ours.pop("no_abort"), ours.pop("events")
@@ -103,6 +114,7 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
         ports=ours.pop("port"),
         heed_aborts=not no_abort,
         command=["chaos", *sys.argv[1:]],
+        prometheus_token=os.environ.get(TOKEN) or None,
         **ours,
     )
     journal = Path(options["journal_path"]) if _given(ctx, frozenset({"journal_path"})) else None

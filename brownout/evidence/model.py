@@ -120,8 +120,9 @@ class Sample:
 
     at: float
     source: str
-    """Who said it: a service's name, `proxy`, `target`, `host`, `nvml`."""
+    """Who said it: a service's name, `proxy`, `target`, `host`, `nvml`, `prometheus`, `cross-check`."""
     metric: str
+    """Its name; of `prometheus`: the query that it answers."""
     labels: tuple[tuple[str, str], ...]
     value: float
 

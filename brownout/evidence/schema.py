@@ -63,8 +63,8 @@ CREATE TABLE "transition" (         -- a circuit breaker changed state (the name
 
 CREATE TABLE sample (               -- one value of one metric series
     at REAL NOT NULL,               -- s
-    source TEXT NOT NULL,           -- who said it: a service's name, proxy, target, host
-    metric TEXT NOT NULL,
+    source TEXT NOT NULL,           -- who said it: a service's name, proxy, target, host, prometheus, cross-check
+    metric TEXT NOT NULL,           -- its name; of prometheus: the query that it answers
     labels TEXT NOT NULL,           -- JSON object
     value REAL                      -- in the metric's own unit; NULL where it was said to be no number
 );

@@ -5,6 +5,7 @@ from brownout.recorders.breakers import follow_breakers
 from brownout.recorders.gpus import follow_gpus
 from brownout.recorders.links import follow_links, follow_usage
 from brownout.recorders.prometheus import follow_metrics
+from brownout.recorders.promql import follow_promql
 from brownout.recorders.services import Presence, follow_services
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "follow_gpus",
     "follow_links",
     "follow_metrics",
+    "follow_promql",
     "follow_services",
     "follow_usage",
     "recorders_of",

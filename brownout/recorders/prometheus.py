@@ -10,11 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from brownout.clock import Clock
 from brownout.evidence.model import Sample
+from brownout.promql import LEFT_OUT, NOT_SCRAPED
 from brownout.recorders._http import get
 from brownout.recorders._polling import poll
 from brownout.target import Source
-
-_LEFT_OUT = ("python_", "process_")
 
 
 async def follow_metrics(
@@ -36,10 +35,10 @@ async def follow_metrics(
         text = (await get(client, source)).text
         now = clock.now()
         for family in text_string_to_metric_families(text):
-            if family.name.startswith(_LEFT_OUT):
+            if family.name.startswith(LEFT_OUT):
                 continue
             for sample in family.samples:
-                if not sample.name.endswith(("_bucket", "_created")):
+                if not sample.name.endswith(NOT_SCRAPED):
                     labels = tuple(sorted(sample.labels.items()))
                     add(Sample(now, source.name, sample.name, labels, float(sample.value)))
 

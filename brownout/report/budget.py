@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from brownout.evidence.model import Request
 from brownout.experiment import Experiment
 from brownout.report.figures import BROKEN, Part
-from brownout.slo import MONTH, budget, burn_rate
+from brownout.slo import HOUR_OF_A_RUN, MONTH, budget, burn_rate, firings
 from brownout.units import Share
 
 
@@ -56,6 +56,38 @@ class Budget:
     burnt: tuple[Burnt, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """One multi-window, multi-burn-rate alert, on windows scaled to the run."""
+
+    name: str
+    """`page` or `ticket`."""
+    burn: float
+    long: float
+    """Seconds of the run."""
+    short: float
+    at: float | None
+    """When it fired, in seconds of the run."""
+    after: float | None
+    """The same, in seconds after the first fault was on; below 0 where it fired before."""
+    watched: bool
+    """Whether the run asked enough for it to tell anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """The alerts that the objective's owners would have got."""
+
+    hour: float
+    """Seconds of the run that stand for an hour."""
+    watches: tuple[Watch, ...]
+
+    @property
+    def first(self) -> Watch | None:
+        """The one that fired first."""
+        return min((one for one in self.watches if one.at is not None), key=lambda one: one.at or 0.0, default=None)
+
+
 def objective_of(experiment: Experiment) -> Objective | None:
     """The objective that the experiment states: its `slo` check's, else the availability of its steady state.
 
@@ -89,6 +121,53 @@ def budget_of(experiment: Experiment, parts: Sequence[Part]) -> Budget | None:
     if objective is None or not whole:
         return None
     return Budget(objective, budget(objective.share), burnt)
+
+
+def alerts_of(
+    experiment: Experiment, requests: Sequence[Request], *, fault_on: float | None, end: float, scale: float
+) -> Alerts | None:
+    """Which alerts would have fired, and when; None without an objective or a request.
+
+    Args:
+        experiment: that ran, scaled.
+        requests: all of the run, by intended send time. Before the run all is taken to have been well.
+        fault_on: when the first fault was on; None where there was none.
+        end: of the run.
+        scale: of the run. An hour is what the experiment's `slo` check says, else `HOUR_OF_A_RUN` scaled.
+    """
+    objective = objective_of(experiment)
+    if objective is None or not requests:
+        return None
+    hour = _hour(experiment) or HOUR_OF_A_RUN * scale
+    looks = firings(
+        [request.intended for request in requests],
+        [not objective.met_by(request) for request in requests],
+        objective=objective.share,
+        start=0.0,
+        end=end,
+        hour=hour,
+        unseen=len(requests) / end,
+    )
+    return Alerts(
+        hour,
+        tuple(
+            Watch(
+                name=one.alert.name,
+                burn=one.alert.burn,
+                long=one.alert.long * hour,
+                short=one.alert.short * hour,
+                at=one.at,
+                after=None if one.at is None or fault_on is None else one.at - fault_on,
+                watched=one.watched,
+            )
+            for one in looks
+        ),
+    )
+
+
+def _hour(experiment: Experiment) -> float | None:
+    checks = (*experiment.during, *experiment.after, *experiment.steady_state)
+    return next((_number(one.arguments.get("hour")) for one in checks if one.probe == "slo"), None)
 
 
 def _burnt(name: str, seconds: float, requests: Sequence[Request], objective: Objective) -> Burnt:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from brownout.judge import Judged
-from brownout.report.budget import Budget, budget_of
+from brownout.prometheus.crosscheck import MOST
+from brownout.report.budget import Alerts, Budget, budget_of
 from brownout.report.comparison import Cell, Comparison, Group
 from brownout.report.summary import ICONS, further_reasons
 from brownout.report.text import line, plural
@@ -28,7 +29,17 @@ def markdown(view: RunView) -> str:
         table(["", *(part.name for part in view.stretches)], _figures(glance(view.stretches)), right=True),
     ]
     if (budget := budget_of(view.experiment, view.parts)) is not None:
-        parts.append(budget_sentence(budget))
+        parts.append(f"{budget_sentence(budget)} {alert_sentence(view.alerts)}".strip())
+    if (check := view.cross_check) is not None:
+        agrees = f"Prometheus agrees with these figures within {MOST * 100:.0f} %."
+        parts.append(f"**Warning.** {text(check.warning, limit=1000)}" if check.warning else agrees)
+        rows = [
+            [title, line.part, line.ours, line.theirs, f"**{line.verdict}**" if line.disagree else line.verdict]
+            for title, lines in check.lines.items()
+            for line in lines
+        ]
+        header = ["", "Part", "The load", "Prometheus", "The two"]
+        parts.append(_folded("Against Prometheus", table(header, rows)))
     unmet = [one for one in judgement.judged if one.verdict.outcome != "passed"]
     if unmet:
         parts += ["### Not as expected", _checks(unmet)]
@@ -69,6 +80,19 @@ def budget_sentence(budget: Budget) -> str:
             f"({share(min(burnt.of_month, 1.0))} of it{gone})."
         )
     return " ".join(said)
+
+
+def alert_sentence(alerts: Alerts | None) -> str:
+    """Which of the objective's alerts would have fired first."""
+    if alerts is None or not any(one.watched for one in alerts.watches):
+        return ""
+    first = alerts.first
+    if first is None or first.at is None:
+        return "No burn-rate alert would have fired."
+    when = f"at {first.at:.1f} s"
+    if first.after is not None:
+        when = f"{format_seconds(first.after)} after the fault" if first.after >= 0 else "before the fault"
+    return f"The first alert, a {first.name} ({times(first.burn)}), would have fired {when}."
 
 
 def text(what: object, *, limit: int = 300) -> str:

@@ -11,6 +11,8 @@ from brownout.evidence.recording import Recording
 from brownout.evidence.store import RunInfo
 from brownout.experiment import Experiment
 from brownout.judge import Judged, Judgement, windows
+from brownout.report.budget import Alerts, alerts_of
+from brownout.report.crosscheck import CrossCheck, cross_check
 from brownout.report.figures import Part, Stretch, parts, stretch
 from brownout.report.summary import BLOCKS, headline
 from brownout.report.text import grouped
@@ -59,6 +61,18 @@ class RunView:
     @cached_property
     def stretches(self) -> list[Stretch]:
         return [stretch(part.name, part.seconds, part.requests) for part in self.parts]
+
+    @cached_property
+    def alerts(self) -> Alerts | None:
+        """The alerts on the objective that the experiment states; None where it states none."""
+        on = min((span.on for span in self.recording.faults), default=None)
+        return alerts_of(self.experiment, self.requests, fault_on=on, end=self.duration, scale=self.info.scale)
+
+    @cached_property
+    def cross_check(self) -> CrossCheck | None:
+        """The figures beside those of Prometheus; None where it was not asked."""
+        server = self.info.environment.get("prometheus", "")
+        return cross_check(self.experiment, self.recording, server=server, end=self.judgement.end)
 
     @property
     def uncounted(self) -> int:

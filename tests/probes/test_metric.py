@@ -206,5 +206,5 @@ def test_a_metric_that_said_so_before_the_fault_proves_nothing() -> None:
     ],
 )
 def test_detecting_by_nonsense_is_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"above 0|not both|belong|are written"):
+    with pytest.raises(ValueError, match=r"above 0|one of|belong|are written"):
         detected(window(), **arguments)

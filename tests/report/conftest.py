@@ -1,5 +1,6 @@
 """A made-up but lifelike run: the vector database is cut off for 20 s of 60 s, and what became of it."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,9 +15,10 @@ from brownout.evidence.store import RunInfo
 from brownout.experiment import Block, Check, Experiment, Load, Step
 from brownout.judge import Judged, Judgement
 from brownout.probe import Verdict
+from brownout.prometheus.crosscheck import SOURCE, STRETCHES
 from brownout.units import Duration, Rate
 
-SOURCE = (Path(__file__).parents[2] / "experiments" / "vector_db_partition.yaml").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "experiments" / "vector_db_partition.yaml").read_text("utf-8")
 HERE = Location("experiment.yaml")
 ON, OFF, OPENED, CLOSED = 10.02, 30.05, 11.42, 36.25
 
@@ -54,7 +56,7 @@ def experiment(**changes: object) -> Experiment:
         target=None,
         settings={},
         file="vector_db_partition.yaml",
-        source=SOURCE,
+        source=TEXT,
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -196,7 +198,7 @@ def told(
         recording.add_sample(Sample(when, "host", "processes", (), 9.0))
     info = RunInfo(
         title="The assistant keeps answering while its vector database is unreachable",
-        experiment_source=SOURCE,
+        experiment_source=TEXT,
         experiment_file="vector_db_partition.yaml",
         target="embedded",
         seed=seed,
@@ -231,9 +233,21 @@ def failed() -> Told:
     )
     outcome = Judgement("failed", tuple(judged), ("during: availability: at-least 99%: 71.8 %",), end=60.0)
     draw = random.Random(3)
-    return told(
+    found = told(
         error=lambda at: "retrieval_timeout" if ON <= at < OFF and draw.random() < 0.28 else None, judgement=outcome
     )
+    cross_checked(found.recording, "sum(rate(requests_total[$window]))")
+    return found
+
+
+def cross_checked(recording: Recording, query: str) -> None:
+    """A Prometheus beside the run that sees fewer errors than the load, and knows nothing of the whole run."""
+    said = {"request-rate": (19.8, 19.0, 20.0), "error-share": (0.0, 0.1, 0.0), "ttft-p95": (0.26, 0.26, 0.26)}
+    for figure, values in said.items():
+        bucket = {"low": "0.2", "high": "0.3"} if figure == "ttft-p95" else {}
+        for stretch, value in zip(STRETCHES, (*values, math.nan), strict=True):
+            labels = {"query": query, "stretch": stretch} | bucket
+            recording.add_sample(Sample(59.0, SOURCE, figure, tuple(sorted(labels.items())), value))
 
 
 def inconclusive() -> Told:
@@ -293,6 +307,7 @@ def hostile() -> Told:
     )
     base.recording.add_fault(FaultSpan(0, "partition", HOSTILE, ON, OFF, Proof(False, HOSTILE, {HOSTILE: 1.0})))
     base.recording.add_event(Event(40.0, "error", HOSTILE, {HOSTILE: HOSTILE}))
+    cross_checked(base.recording, HOSTILE)
     base.recording.add_transition(Transition(41.0, HOSTILE, "closed", HOSTILE, HOSTILE))
     info = replace(base.info, title=HOSTILE, target=HOSTILE, command=(HOSTILE,), environment={HOSTILE: HOSTILE})
     return replace(base, info=info)

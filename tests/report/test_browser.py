@@ -110,6 +110,14 @@ def test_the_timeline_that_fits_is_shown_and_has_its_marks(browser: Browser, pag
     assert all(width > 50 for width in browser.of(gauges))
 
 
+@pytest.mark.parametrize("table", ["crosscheck", "alerts"])
+def test_a_phone_shows_the_whole_of_what_matters(table: str, browser: Browser, pages: dict[str, Path]) -> None:
+    browser.look(width=390)
+    browser.show(pages["failed"])
+    box = f"document.querySelector('.{table}').parentElement"
+    assert browser.of(f"{box}.scrollWidth <= {box}.clientWidth + 1")
+
+
 def test_every_timeline_of_a_comparison_is_hatched(browser: Browser, pages: dict[str, Path]) -> None:
     browser.look()
     browser.show(pages["compared"])

@@ -17,10 +17,11 @@ from brownout.experiment import Check
 from brownout.probe import Verdict
 from brownout.report.baseline import against_baseline, quantile_of, shift
 from brownout.report.breakdown import MOST, REST, breakdown
-from brownout.report.budget import Objective, budget_of, objective_of
+from brownout.report.budget import Objective, alerts_of, budget_of, objective_of
 from brownout.report.figures import AFTER, BEFORE, BROKEN, WHOLE, Part, parts
 from brownout.report.gauge import gauge
 from brownout.report.html import render
+from brownout.report.markdown import markdown
 from brownout.report.thresholds import Deadline, deadlines, limits
 from brownout.report.view import RunView, times
 from brownout.report.worst import cases
@@ -84,6 +85,46 @@ def test_without_an_objective_or_with_one_of_a_hundred_percent_there_is_no_budge
     experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=share),))
     assert budget_of(experiment, [Part(WHOLE, 10.0, asked(20))]) is None
     assert "Error budget" not in render(view(made["passed"](), steady_state=experiment.steady_state))
+
+
+def test_the_alerts_that_an_outage_would_have_raised_are_told_with_their_time_after_the_fault(made: Made) -> None:
+    experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=0.999),))
+    run = tuple(request(n, n / 20, outcome="error" if 200 <= n < 600 else "ok") for n in range(1200))
+
+    alerts = alerts_of(experiment, run, fault_on=10.0, end=60.0, scale=1.0)
+
+    assert alerts is not None
+    fast, slow, ticket = alerts.watches
+    # 14.4 × 0.1 % of 10 s at 20 requests/s: three bad requests, and the next look within the short window.
+    assert fast.at is not None
+    assert 10.1 < fast.at < 10.5
+    assert fast.after == pytest.approx(fast.at - 10)
+    assert (fast.long, round(fast.short, 3), fast.burn) == (10.0, 0.833, 14.4)
+    assert (slow.name, slow.long, slow.short, ticket.name) == ("page", 60.0, 5.0, "ticket")
+    assert ticket.at is not None
+    assert alerts.first == fast
+
+
+def test_the_hour_of_the_alerts_is_what_an_slo_check_says_else_ten_seconds_scaled(made: Made) -> None:
+    base = made["passed"]().experiment
+    run = asked(400)
+    stated = alerts_of(
+        replace(base, during=(check("slo", objective=0.99, hour=4.0),)), run, fault_on=None, end=20.0, scale=0.5
+    )
+    usual = alerts_of(base, run, fault_on=None, end=20.0, scale=0.5)
+    assert (stated and stated.hour, usual and usual.hour) == (4.0, 5.0)
+    assert stated is not None
+    assert stated.first is None
+
+
+def test_the_report_says_which_alert_would_have_fired_and_when(made: Made) -> None:
+    told = made["failed"]()
+    page, comment = render(view(told)), markdown(view(told))
+    assert "Who would have been called" in page
+    assert "after the fault</small>" in page
+    assert "The first alert, a page (14.4×), would have fired" in comment
+    lenient = (check("availability", at_least=0.5),)
+    assert "No burn-rate alert would have fired" in markdown(view(made["passed"](), steady_state=lenient))
 
 
 def test_a_burn_rate_is_told_without_an_exponent() -> None:

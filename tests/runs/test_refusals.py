@@ -31,6 +31,9 @@ SHIPPED = str(EXPERIMENTS / "vector_db_partition.yaml")
         (["--port", "gateway=8080", "--port", "cache=8080"], ["given before"]),
         (["--port", "gatway=8080"], ["unknown service 'gatway'", "did you mean 'gateway'?"]),
         (["--runs-dir", "/proc/nowhere"], ["/proc/nowhere", "--runs-dir"]),
+        (["--prometheus", "localhost:9090"], ["--prometheus", "http://127.0.0.1:9090", "auto"]),
+        (["--prometheus", "http://me:hidden@localhost"], ["BROWNOUT_PROMETHEUS_TOKEN"]),
+        (["--prometheus", "http://127.0.0.1:9"], ["Prometheus at http://127.0.0.1:9 did not answer"]),
         (["--nonsense"], ["--nonsense"]),
     ],
 )
@@ -48,6 +51,19 @@ def test_a_wrong_option_is_refused(
     for text in expected:
         assert text in refused.stderr
     assert not Path("runs").exists()
+
+
+def test_promql_that_needs_a_server_is_refused_where_there_is_none(
+    chaos: Chaos, edited: Callable[[str, str], Path]
+) -> None:
+    path = edited("  after:\n", "  after:\n    - metric: {promql: 'sum(rate(answers_total[5s]))', at-least: 1}\n")
+
+    code, _, said = chaos("run", str(path))
+
+    assert code == 2
+    assert f"{path}:" in said
+    assert "--prometheus URL" in said
+    assert chaos("validate", str(path))[0] == 0
 
 
 def test_a_missing_file_is_refused(chaos: Chaos) -> None:
