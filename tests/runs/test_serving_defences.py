@@ -27,6 +27,7 @@ def failed(result: Result) -> set[tuple[str, str]]:
         "retry_storm",
         "stale_cache_policy",
         "strict_policy_fails_fast",
+        "tenant_isolation_under_failure",
     ],
 )
 def test_a_shipped_experiment_passes(chaos: Chaos, name: str) -> None:
@@ -83,3 +84,10 @@ def test_an_answer_that_takes_its_time_is_no_quick_refusal(chaos: Chaos) -> None
         "strict_policy_fails_fast.yaml", *SCALE, "--set", "vector-db.timeout=30s", "--set", "breaker=off"
     )
     assert {("during", "error_rate"), ("during", "shed")} <= failed(result)
+
+
+@pytest.mark.parametrize("tenant_filter", ["off", "fresh-only"])
+def test_a_filter_that_is_missing_everywhere_or_on_the_stand_ins_alone_leaks(chaos: Chaos, tenant_filter: str) -> None:
+    result = chaos.run("tenant_isolation_under_failure.yaml", *SCALE, "--set", f"tenant-filter={tenant_filter}")
+    assert ("during", "isolation") in failed(result)
+    assert result.of("during", "isolation")["value"] >= 5

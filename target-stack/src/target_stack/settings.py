@@ -271,6 +271,13 @@ def _switches() -> Iterator[Setting]:
     yield _switch("service-modes", "Reduced and emergency service under load or failure. Off: always full service.")
     yield _switch("hysteresis", "Changing the service's mode slowly. Off: it follows every reading at once.")
     yield _switch("disclosure", "Saying that an answer is degraded. Off: degraded answers claim to be at level 0.")
+    yield _choice(
+        "tenant-filter",
+        "on",
+        ("on", "fresh-only", "off"),
+        "Keeping tenants' documents apart. Off: no search and no cache looks at the tenant. Fresh-only: fresh "
+        "retrieval does; what stands in for it (keyword search, cached documents, cached answers) does not.",
+    )
     yield _switch("cache", "The cache, for answers and for retrieval results.")
     yield _switch(
         "exact-cache",

@@ -51,6 +51,9 @@ _COLUMNS = "id, tenant, title, body, topic"
 _SEARCH = f"""
 SELECT {_COLUMNS} FROM documents WHERE tenant = $1 ORDER BY embedding <=> $2::text::vector, id LIMIT $3
 """  # noqa: S608 -- column names are ours; what comes from outside is a parameter
+_SEARCH_ALL = f"""
+SELECT {_COLUMNS} FROM documents ORDER BY embedding <=> $1::text::vector, id LIMIT $2
+"""  # noqa: S608 -- as above
 _ALL = f"SELECT {_COLUMNS} FROM documents"  # noqa: S608 -- as above
 
 
@@ -121,10 +124,16 @@ class VectorStore:
         async with self._connection() as connection:
             await connection.execute(_PUT, *(list(column) for column in columns))
 
-    async def search(self, tenant: str, vector: Sequence[float], *, limit: int) -> list[Document]:
-        """Return the tenant's `limit` documents nearest to `vector` by cosine distance, nearest first."""
+    async def search(self, tenant: str | None, vector: Sequence[float], *, limit: int) -> list[Document]:
+        """Return the tenant's `limit` documents nearest to `vector` by cosine distance, nearest first.
+
+        Without a tenant, everybody's: what a stack does that forgets the filter.
+        """
         async with self._connection() as connection:
-            rows = await connection.fetch(_SEARCH, tenant, _literal(vector), limit)
+            if tenant is None:
+                rows = await connection.fetch(_SEARCH_ALL, _literal(vector), limit)
+            else:
+                rows = await connection.fetch(_SEARCH, tenant, _literal(vector), limit)
         return [_document(row) for row in rows]
 
     async def all(self) -> list[Document]:
