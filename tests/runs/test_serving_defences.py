@@ -23,6 +23,7 @@ def failed(result: Result) -> set[tuple[str, str]]:
         "deadline_propagation",
         "emergency_tier",
         "failover_chain",
+        "feature_flag_outage",
         "hysteresis_no_flapping",
         "retry_storm",
         "stale_cache_policy",
@@ -91,3 +92,8 @@ def test_a_filter_that_is_missing_everywhere_or_on_the_stand_ins_alone_leaks(cha
     result = chaos.run("tenant_isolation_under_failure.yaml", *SCALE, "--set", f"tenant-filter={tenant_filter}")
     assert ("during", "isolation") in failed(result)
     assert result.of("during", "isolation")["value"] >= 5
+
+
+def test_without_the_last_known_flags_the_configured_policy_counts_and_refuses(chaos: Chaos) -> None:
+    result = chaos.run("feature_flag_outage.yaml", *SCALE, "--set", "flags.last-known=off")
+    assert {("during", "metric"), ("during", "availability")} <= failed(result)

@@ -39,7 +39,7 @@ from target_stack.language_models import LanguageModels, replicas_of
 from target_stack.metrics import GatewayMetrics
 from target_stack.naming import resolver_from
 from target_stack.parts import CachedAnswer
-from target_stack.policy import policies
+from target_stack.policy_choice import policy_choice
 from target_stack.pricing import PriceTable
 from target_stack.rate_limit import limits_from
 from target_stack.readiness import Readiness, expect_ready
@@ -114,10 +114,11 @@ class Gateway:
             self._keyword,
             timeout=settings.number("ingest.timeout"),
         )
+        policies, self._flag_poller = policy_choice(settings, environ, clock, self.metrics, resolver=self._resolver)
         self._chat = ChatEndpoint(
             self._authenticator,
             self._answerer(),
-            policies(settings),
+            policies,
             clock,
             self.metrics,
             request_ids=_request_ids(environ.get("STACK_SEED")),
@@ -292,6 +293,8 @@ class Gateway:
         tasks = [asyncio.create_task(self._readiness.run()), asyncio.create_task(self._watch_load())]
         if (checks := self._models.health_checks()) is not None:
             tasks.append(asyncio.create_task(checks.run()))
+        if self._flag_poller is not None:
+            tasks.append(asyncio.create_task(self._flag_poller.run()))
         for task in tasks:
             task.add_done_callback(_raise_bugs)
         try:
@@ -301,6 +304,8 @@ class Gateway:
             await self._cache.aclose()
             await self._embedding.aclose()
             await self._models.aclose()
+            if self._flag_poller is not None:
+                await self._flag_poller.aclose()
             self._store.renew()
 
     async def _prepare(self) -> None:

@@ -104,6 +104,9 @@ class GatewayMetrics:
         self.mode_changes = self._counter("service_mode_changes", "Changes of the service's mode.", "from", "to")
         self.retries = self._counter("retries", "Retries, and why one was not made.", "dependency", "outcome")
         self.requests = self._counter("requests", "Questions that were let in, by tier.", "tier")
+        self.policy_questions = self._counter(
+            "policy_questions", "Questions by their policy, and by what chose it.", "policy", "chosen_by"
+        )
         self.errors = self._counter("errors", "Requests that ended in an error, by whose fault it was.", "source")
         self.stream_failures = self._counter("stream_failures", "Streams that ended in an error event.", "reason")
         self._replica_ready = self._gauge("replica_ready", "1 while a replica's health check succeeds.", "replica")
@@ -126,6 +129,15 @@ class GatewayMetrics:
             self._queue_depth.labels(tier).set_function(partial(bulkhead.waiting, tier))
             self._in_progress.labels(tier).set_function(partial(bulkhead.admitted, tier))
         self._backpressure.set_function(lambda: backpressure.level)
+
+    def watch_flags(self, *, stale: Callable[[], float], age: Callable[[], float]) -> None:
+        """Show what is heard of the flag service from now on."""
+        Gauge("feature_flags_stale", "1 while the flag service does not answer.", registry=self.registry).set_function(
+            stale
+        )
+        Gauge(
+            "feature_flags_age_seconds", "Since the flag service last answered.", registry=self.registry
+        ).set_function(age)
 
     def watch_mode(self, service: ServiceMode) -> None:
         """Show the service's mode from now on."""

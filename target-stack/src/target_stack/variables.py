@@ -7,11 +7,11 @@ from target_stack.settings import ConfigurationError
 __all__ = ["named_urls", "required"]
 
 
-def required(environ: Mapping[str, str], name: str) -> str:
-    """Return a variable of the gateway's; raise ConfigurationError where it is not set."""
+def required(environ: Mapping[str, str], name: str, *, role: str = "gateway") -> str:
+    """Return a variable that the role needs; raise ConfigurationError where it is not set."""
     value = environ.get(name)
     if not value:
-        msg = f"the gateway needs {name}"
+        msg = f"the {role} needs {name}"
         raise ConfigurationError(msg)
     return value
 
