@@ -27,15 +27,14 @@ from target_stack.chat import ChatEndpoint, error_response
 from target_stack.clock import Clock, SystemClock
 from target_stack.deadline import DeadlinePolicy
 from target_stack.dependency import Dependency
-from target_stack.documents import Document, parse_documents
+from target_stack.documents import Document
 from target_stack.draft import Tools
 from target_stack.embedder import Embedder
 from target_stack.events import EventRing
 from target_stack.failures import StackError
 from target_stack.http_peer import HttpPeer
-from target_stack.ingestion import Ingestion
-from target_stack.keyword import KeywordIndex
 from target_stack.language_models import LanguageModels, replicas_of
+from target_stack.library import Library
 from target_stack.metrics import GatewayMetrics
 from target_stack.naming import resolver_from
 from target_stack.parts import CachedAnswer
@@ -43,15 +42,13 @@ from target_stack.policy_choice import policy_choice
 from target_stack.pricing import PriceTable
 from target_stack.rate_limit import limits_from
 from target_stack.readiness import Readiness, expect_ready
-from target_stack.retrieval import HybridSearch, Retriever
+from target_stack.retrieval import Retriever
 from target_stack.retry import NAIVE_TRIES, RetryMode
 from target_stack.server import run
 from target_stack.service_mode import Mode, ModeConfig, ServiceMode
 from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, ConfigurationError, Settings
 from target_stack.singleflight import SingleFlight
-from target_stack.tenant_filter import TenantFilter
 from target_stack.variables import required
-from target_stack.vector_store import VectorStore
 
 __all__ = ["Gateway", "serve"]
 
@@ -75,14 +72,21 @@ class Gateway:
         self.events = EventRing(clock)
         self._environ = environ
         self._authenticator = self._read_tokens()
-        self._keyword = KeywordIndex()
-        self._tenants = TenantFilter.from_settings(settings)
         replicas = replicas_of(settings)
         used = [name for name in DEPENDENCIES if name not in REPLICAS or name in replicas]
         self._dependencies = {name: self._dependency(name) for name in used}
-        self._store = self._vector_store()
         self._resolver = resolver_from(environ, clock)
         self._embedding = HttpPeer(required(self._environ, "STACK_EMBEDDING_URL"), resolver=self._resolver)
+        self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
+        self._library = Library(
+            settings,
+            environ,
+            clock,
+            self.metrics,
+            authenticator=self._authenticator,
+            embedder=self._embedder,
+            database=self._dependencies["vector-db"],
+        )
         self._cache = self._new_cache()
         self._models = LanguageModels(
             settings,
@@ -94,26 +98,22 @@ class Gateway:
             source=_source(environ.get("STACK_SEED")),
         )
         self._renewals = {
-            "vector-db": self._store.renew,
+            "vector-db": self._library.renew,
             "cache": self._cache.renew,
             "embedding": self._embedding.renew,
             **self._models.renewals,
         }
-        self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
-        needed = {"vector-db": self._prepare, "embedding": self._embedding_ready, "llm": self._models.provider_ready}
+        needed = {
+            "vector-db": self._library.prepare,
+            "embedding": self._embedding_ready,
+            "llm": self._models.provider_ready,
+        }
         if replicas:
             needed["inference"] = self._models.replica_ready
         self._readiness = Readiness(needed)
         self._backpressure = Backpressure.from_settings(settings, clock)
         self._bulkhead = Bulkhead.from_settings(settings)
         self._mode = self._service_mode()
-        self._ingestion = Ingestion(
-            self._embedder,
-            self._store,
-            self._dependencies["vector-db"],
-            self._keyword,
-            timeout=settings.number("ingest.timeout"),
-        )
         policies, self._flag_poller = policy_choice(settings, environ, clock, self.metrics, resolver=self._resolver)
         self._chat = ChatEndpoint(
             self._authenticator,
@@ -133,7 +133,7 @@ class Gateway:
                 Route("/health/live", self._live),
                 Route("/health/ready", self._ready),
                 Route("/v1/chat/completions", self._chat.__call__, methods=["POST"]),
-                Route("/v1/documents", self._documents, methods=["POST"]),
+                *self._library.routes(),
                 Route("/metrics", self._metrics_page),
                 Route("/events", self._events_page),
             ],
@@ -185,14 +185,6 @@ class Gateway:
         if transition.to_state is State.OPEN:
             self._renewals[name]()
 
-    def _vector_store(self) -> VectorStore:
-        url = required(self._environ, "STACK_VECTOR_DB_URL")
-        try:
-            return VectorStore(url, pool_size=self.settings.integer("vector-db.pool"))
-        except ValueError:
-            msg = "STACK_VECTOR_DB_URL is not a postgresql:// URL"
-            raise ConfigurationError(msg) from None
-
     def _new_cache(self) -> Cache:
         url = required(self._environ, "STACK_CACHE_URL")
         try:
@@ -212,21 +204,11 @@ class Gateway:
             self.metrics,
             ttl=kept_ttl,
             enabled=self._caching,
-            by_tenant=self._tenants.of_stand_ins,
-        )
-        search = HybridSearch(
-            self._embedder,
-            self._store,
-            self._dependencies["vector-db"],
-            self._keyword,
-            self._tenants,
-            candidates=settings.integer("retrieval.candidates"),
-            top_k=settings.integer("retrieval.top-k"),
-            rrf_k=settings.integer("retrieval.rrf-k"),
+            by_tenant=self._library.tenants.of_stand_ins,
         )
         chain = self._models.chain
         return Answerer(
-            Retriever(search, documents),
+            Retriever(self._library.search, documents),
             chain,
             Tools(
                 clock=self.clock,
@@ -283,18 +265,19 @@ class Gateway:
             self.metrics,
             ttl=ttl,
             enabled=self._caching,
-            by_tenant=self._tenants.of_stand_ins,
+            by_tenant=self._library.tenants.of_stand_ins,
         )
 
     # Start and stop
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._readiness.run()), asyncio.create_task(self._watch_load())]
+        work = [self._readiness.run(), self._watch_load(), self._library.run()]
         if (checks := self._models.health_checks()) is not None:
-            tasks.append(asyncio.create_task(checks.run()))
+            work.append(checks.run())
         if self._flag_poller is not None:
-            tasks.append(asyncio.create_task(self._flag_poller.run()))
+            work.append(self._flag_poller.run())
+        tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_raise_bugs)
         try:
@@ -306,11 +289,7 @@ class Gateway:
             await self._models.aclose()
             if self._flag_poller is not None:
                 await self._flag_poller.aclose()
-            self._store.renew()
-
-    async def _prepare(self) -> None:
-        await self._store.prepare()
-        self._keyword.put(await self._store.all())
+            self._library.renew()
 
     async def _embedding_ready(self) -> None:
         await expect_ready("embedding", self._embedding)
@@ -324,15 +303,6 @@ class Gateway:
         if waiting := self._readiness.waiting_for:
             return JSONResponse({"status": "starting", "waiting_for": waiting}, status_code=503)
         return JSONResponse({"status": "ready"})
-
-    async def _documents(self, request: Request) -> Response:
-        self._authenticator.admin(request.headers.get("authorization"))
-        try:
-            documents = parse_documents(await request.body())
-        except ValueError as error:
-            raise StackError(400, str(error), code="invalid_document", kind="invalid_request_error") from None
-        await self._ingestion.store(documents)
-        return JSONResponse({"stored": len(documents)})
 
     async def _metrics_page(self, _request: Request) -> Response:
         return Response(self.metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})

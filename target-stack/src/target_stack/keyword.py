@@ -44,7 +44,7 @@ class _TenantIndex:
 
     def put(self, document: Document) -> None:
         if known := self.documents.get(document.id):
-            self._drop(known)
+            self.drop(known)
         words = Counter(_words_of(document))
         self.documents[document.id] = document
         self.lengths[document.id] = words.total()
@@ -52,7 +52,7 @@ class _TenantIndex:
         for word, count in words.items():
             self.postings[word][document.id] = count
 
-    def _drop(self, document: Document) -> None:
+    def drop(self, document: Document) -> None:
         for word in set(_words_of(document)):
             del self.postings[word][document.id]
         self.total_length -= self.lengths.pop(document.id)
@@ -89,6 +89,13 @@ class KeywordIndex:
         """Add documents; one that is known (same tenant and id) is replaced."""
         for document in documents:
             self._tenants.setdefault(document.tenant, _TenantIndex()).put(document)
+
+    def drop(self, names: Iterable[tuple[str, str]]) -> None:
+        """Forget documents, each named by tenant and id; one that is not known is no error."""
+        for tenant, id_ in names:
+            index = self._tenants.get(tenant)
+            if index is not None and (document := index.documents.get(id_)) is not None:
+                index.drop(document)
 
     def search(self, tenant: str | None, query: str, *, limit: int) -> list[Document]:
         """Return the tenant's `limit` best documents that share a word with the query, best first.

@@ -12,6 +12,7 @@ from target_stack.breaker import CircuitBreaker, State, Transition
 from target_stack.bulkhead import Bulkhead
 from target_stack.service_mode import ServiceMode
 from target_stack.tier import TIERS
+from target_stack.tombstones import Tombstones
 
 __all__ = ["GatewayMetrics"]
 
@@ -138,6 +139,13 @@ class GatewayMetrics:
         Gauge(
             "feature_flags_age_seconds", "Since the flag service last answered.", registry=self.registry
         ).set_function(age)
+
+    def watch_tombstones(self, tombstones: Tombstones) -> None:
+        """Show what was deleted from now on."""
+        self._gauge("tombstones", "Documents that were deleted.").set_function(lambda: tombstones.count)
+        self._gauge("tombstones_pending", "Of these, those of which the database does not know yet.").set_function(
+            lambda: len(tombstones.pending)
+        )
 
     def watch_mode(self, service: ServiceMode) -> None:
         """Show the service's mode from now on."""

@@ -13,6 +13,7 @@ from target_stack.keys import retrieval_key
 from target_stack.keyword import KeywordIndex
 from target_stack.ladder import Ladder, Source
 from target_stack.tenant_filter import TenantFilter
+from target_stack.tombstones import Tombstones
 from target_stack.vector_store import VectorStore
 
 __all__ = ["HybridSearch", "Retrieved", "Retriever"]
@@ -36,8 +37,9 @@ class HybridSearch:
         store: VectorStore,
         database: Dependency,
         keyword: KeywordIndex,
-        tenants: TenantFilter,
         *,
+        tenants: TenantFilter,
+        tombstones: Tombstones,
         candidates: int,
         top_k: int,
         rrf_k: int,
@@ -47,6 +49,7 @@ class HybridSearch:
         self._database = database
         self._keyword = keyword
         self._tenants = tenants
+        self._tombstones = tombstones
         self._candidates = candidates
         self._top_k = top_k
         self._rrf_k = rrf_k
@@ -60,16 +63,23 @@ class HybridSearch:
         # The database's copy wins: it is the newer one when another gateway took the upload.
         known = {document.id: document for document in (*by_keyword, *dense)}
         ranking = reciprocal_rank_fusion([[d.id for d in dense], [d.id for d in by_keyword]], k=self._rrf_k)
-        return own(scope, (known[id_] for id_ in ranking))[: self._top_k]
+        return self._servable(scope, (known[id_] for id_ in ranking))[: self._top_k]
 
     def by_keyword(self, tenant: str, query: str) -> list[Document]:
         """Return the best documents of keyword search alone."""
         scope = self._tenants.stand_in(tenant)
-        return own(scope, self._keyword.search(scope, query, limit=self._top_k))
+        return self._servable(scope, self._keyword.search(scope, query, limit=self._candidates))[: self._top_k]
 
     def from_cache(self, tenant: str, documents: list[Document]) -> list[Document]:
         """Return those of an earlier search that may be given again."""
-        return own(self._tenants.stand_in(tenant), documents)
+        return self._servable(self._tenants.stand_in(tenant), documents)
+
+    def may_cite(self, tenant: str, citations: Iterable[str]) -> bool:
+        """Return whether an earlier answer that cites these of the tenant's documents may be given again."""
+        return not any(self._tombstones.hide(tenant, id_) for id_ in citations)
+
+    def _servable(self, tenant: str | None, documents: Iterable[Document]) -> list[Document]:
+        return [one for one in own(tenant, documents) if not self._tombstones.hide(one.tenant, one.id)]
 
 
 class Retriever:
@@ -93,6 +103,10 @@ class Retriever:
         if documents:
             self._cache.put(tenant, retrieval_key(query), documents)
         return Retrieved(source=Source.FRESH, documents=documents)
+
+    def may_cite(self, tenant: str, citations: Iterable[str]) -> bool:
+        """Return whether an earlier answer that cites these of the tenant's documents may be given again."""
+        return self._search.may_cite(tenant, citations)
 
     def in_memory(self, tenant: str, query: str, *, limit: int) -> list[Document]:
         """Return documents without asking any dependency."""

@@ -239,6 +239,11 @@ def _switches() -> Iterator[Setting]:
         "Keeping tenants' documents apart. Off: no search and no cache looks at the tenant. Fresh-only: fresh "
         "retrieval does; what stands in for it (keyword search, cached documents, cached answers) does not.",
     )
+    yield _switch(
+        "tombstones",
+        "Never serving a document that was deleted. Off: copies of it are served as long as there are any: its row "
+        "until the next purge, and what caches hold for as long as they do.",
+    )
     yield _switch("cache", "The cache, for answers and for retrieval results.")
     yield _switch(
         "exact-cache",
@@ -274,6 +279,8 @@ def _all() -> Iterator[Setting]:
     yield Setting(name="vector-db.pool", type="integer", default=10, doc="Connections to the vector database at most.")
     yield _io_timeout("embedding.timeout", 1.0, "One query's embedding.")
     yield _io_timeout("ingest.timeout", 30.0, "Embedding and storing one upload of documents.")
+    yield _span("tombstones.retry", 1.0, "Between two tries to store tombstones that the database does not know yet.")
+    yield _span("tombstones.purge", 60.0, "Between two removals of the rows and postings of deleted documents.")
     yield _io_timeout("cache.timeout", 0.25, "One cache command, with connect.")
     yield _io_timeout("llm.connect-timeout", 1.0, "Connecting to a provider.")
     yield _io_timeout("llm.first-token-timeout", 5.0, "From the request to a provider's first token.")
