@@ -29,6 +29,7 @@ def failed(result: Result) -> set[tuple[str, str]]:
         "stale_cache_policy",
         "strict_policy_fails_fast",
         "tenant_isolation_under_failure",
+        "tombstoned_document",
     ],
 )
 def test_a_shipped_experiment_passes(chaos: Chaos, name: str) -> None:
@@ -97,3 +98,9 @@ def test_a_filter_that_is_missing_everywhere_or_on_the_stand_ins_alone_leaks(cha
 def test_without_the_last_known_flags_the_configured_policy_counts_and_refuses(chaos: Chaos) -> None:
     result = chaos.run("feature_flag_outage.yaml", *SCALE, "--set", "flags.last-known=off")
     assert {("during", "metric"), ("during", "availability")} <= failed(result)
+
+
+def test_without_tombstones_copies_of_deleted_documents_are_served(chaos: Chaos) -> None:
+    result = chaos.run("tombstoned_document.yaml", *SCALE, "--set", "tombstones=off")
+    assert ("during", "uncited") in failed(result)
+    assert result.of("during", "uncited")["value"] >= 5
