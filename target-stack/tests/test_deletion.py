@@ -21,7 +21,7 @@ def loaded(*stored: tuple[str, str], enabled: bool = True) -> Tombstones:
 
 def test_a_tombstone_hides_one_document_of_one_tenant() -> None:
     tombstones = loaded()
-    tombstones.bury(("acme", "refunds"))
+    tombstones.bury([("acme", "refunds")])
     assert tombstones.hide("acme", "refunds")
     assert not tombstones.hide("globex", "refunds")
     assert not tombstones.hide("acme", "shipping")
@@ -29,7 +29,7 @@ def test_a_tombstone_hides_one_document_of_one_tenant() -> None:
 
 def test_a_tombstone_is_pending_until_it_is_stored_and_hides_all_along() -> None:
     tombstones = loaded(("acme", "old"))
-    tombstones.bury(("acme", "refunds"))
+    tombstones.bury([("acme", "refunds")])
     assert (tombstones.pending, tombstones.count) == ({("acme", "refunds")}, 2)
     tombstones.stored(tombstones.pending)
     assert not tombstones.pending
@@ -38,7 +38,7 @@ def test_a_tombstone_is_pending_until_it_is_stored_and_hides_all_along() -> None
 
 def test_an_upload_lifts_the_tombstone_also_one_that_was_never_stored() -> None:
     tombstones = loaded(("acme", "refunds"))
-    tombstones.bury(("acme", "refunds"))
+    tombstones.bury([("acme", "refunds")])
     tombstones.lift([REFUNDS])
     assert not tombstones.hide("acme", "refunds")
     assert not tombstones.pending
@@ -53,7 +53,7 @@ def test_before_it_is_known_what_was_deleted_nothing_is_served() -> None:
 
 def test_what_is_deleted_before_the_load_stays_deleted() -> None:
     tombstones = Tombstones(enabled=True)
-    tombstones.bury(("acme", "refunds"))
+    tombstones.bury([("acme", "refunds")])
     tombstones.load([("acme", "old")])
     assert tombstones.hide("acme", "refunds")
     assert tombstones.hide("acme", "old")
@@ -61,7 +61,7 @@ def test_what_is_deleted_before_the_load_stays_deleted() -> None:
 
 def test_without_tombstones_nothing_is_hidden_and_the_deletion_is_kept_all_the_same() -> None:
     tombstones = loaded(enabled=False)
-    tombstones.bury(("acme", "refunds"))
+    tombstones.bury([("acme", "refunds")])
     assert not tombstones.hide("acme", "refunds")
     assert tombstones.pending == {("acme", "refunds")}
 
@@ -92,7 +92,8 @@ SETTINGS = {
 
 
 def delete(gateway: Gateway, id_: str, *, token: str = ADMIN) -> tuple[int, bool | None]:
-    response = gateway.http.delete(f"/v1/documents/acme/{id_}", headers={"authorization": f"Bearer {token}"})
+    headers = {"authorization": f"Bearer {token}"}
+    response = gateway.http.post("/v1/documents/delete", json={"tenant": "acme", "id": id_}, headers=headers)
     return response.status_code, response.json().get("durable")
 
 
@@ -113,6 +114,10 @@ def documents_put_back(gateway: Gateway) -> Iterator[None]:
 def test_a_document_that_is_deleted_while_the_database_is_away_is_gone_on_every_path(stack: Stack) -> None:
     with stack.gateway(SETTINGS) as gateway, documents_put_back(gateway):
         assert delete(gateway, "acme-refunds", token=ACME)[0] == 403
+        unreadable = gateway.http.post(
+            "/v1/documents/delete", content="acme-refunds", headers={"authorization": f"Bearer {ADMIN}"}
+        )
+        assert (unreadable.status_code, "line 1" in unreadable.text) == (400, True)
         assert cites(gateway)
         assert gateway.ask(OTHER).serving["citations"] == ["acme-shipping"]
         written = 'dependency_calls_total{dependency="cache",outcome="ok"}'

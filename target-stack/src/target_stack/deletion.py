@@ -1,12 +1,13 @@
-"""`DELETE /v1/documents`: a tombstone at once, in the database as soon as it can be had, and the vector in the end."""
+"""`POST /v1/documents/delete`: a tombstone at once, in the database as soon as there is one, the vector in the end."""
 
 import asyncio
+from collections.abc import Iterable
 
 from target_stack.clock import Clock
 from target_stack.dependency import Attempts, Dependency
 from target_stack.failures import DependencyError
 from target_stack.keyword import KeywordIndex
-from target_stack.tombstones import Tombstones
+from target_stack.tombstones import Name, Tombstones
 from target_stack.vector_store import VectorStore
 
 __all__ = ["Deletion"]
@@ -40,9 +41,9 @@ class Deletion:
         self._retry = retry
         self._purge = purge
 
-    async def delete(self, tenant: str, id_: str) -> bool:
-        """Hide a document from now on; return whether that would survive a restart already."""
-        self._tombstones.bury((tenant, id_))
+    async def delete(self, names: Iterable[Name]) -> bool:
+        """Hide documents from now on; return whether that would survive a restart already."""
+        self._tombstones.bury(names)
         return await self.store_pending()
 
     async def store_pending(self) -> bool:

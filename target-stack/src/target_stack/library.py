@@ -1,7 +1,8 @@
 """The documents behind the gateway, built from settings: where they are kept, found, uploaded and deleted."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,7 +12,7 @@ from target_stack.auth import Authenticator
 from target_stack.clock import Clock
 from target_stack.deletion import Deletion
 from target_stack.dependency import Dependency
-from target_stack.documents import parse_documents
+from target_stack.documents import parse_documents, parse_names
 from target_stack.embedder import Embedder
 from target_stack.failures import StackError
 from target_stack.ingestion import Ingestion
@@ -25,6 +26,8 @@ from target_stack.variables import required
 from target_stack.vector_store import VectorStore
 
 __all__ = ["Library"]
+
+T = TypeVar("T")
 
 
 class Library:
@@ -84,7 +87,7 @@ class Library:
         """Return what is served of it over HTTP."""
         return [
             Route("/v1/documents", self._upload, methods=["POST"]),
-            Route("/v1/documents/{tenant}/{id:path}", self._delete, methods=["DELETE"]),
+            Route("/v1/documents/delete", self._delete, methods=["POST"]),
         ]
 
     async def prepare(self) -> None:
@@ -102,18 +105,22 @@ class Library:
         self._store.renew()
 
     async def _upload(self, request: Request) -> Response:
-        self._authenticator.admin(request.headers.get("authorization"))
-        try:
-            documents = parse_documents(await request.body())
-        except ValueError as error:
-            raise StackError(400, str(error), code="invalid_document", kind="invalid_request_error") from None
+        documents = await self._admins(request, parse_documents)
         await self._ingestion.store(documents)
         return JSONResponse({"stored": len(documents)})
 
     async def _delete(self, request: Request) -> Response:
+        names = await self._admins(request, parse_names)
+        durable = await self._deletion.delete(names)
+        return JSONResponse({"deleted": len(names), "durable": durable}, status_code=200 if durable else 202)
+
+    async def _admins(self, request: Request, parse: Callable[[bytes], list[T]]) -> list[T]:
+        """Return what an administrator's request holds; raise StackError for anybody else's, or what cannot be read."""
         self._authenticator.admin(request.headers.get("authorization"))
-        durable = await self._deletion.delete(request.path_params["tenant"], request.path_params["id"])
-        return JSONResponse({"deleted": True, "durable": durable}, status_code=200 if durable else 202)
+        try:
+            return parse(await request.body())
+        except ValueError as error:
+            raise StackError(400, str(error), code="invalid_document", kind="invalid_request_error") from None
 
 
 def _vector_store(url: str, settings: Settings) -> VectorStore:

@@ -37,10 +37,11 @@ class Tombstones:
         self._hidden.update(stored)
         self._loaded = True
 
-    def bury(self, name: Name) -> None:
-        """Hide a document from now on."""
-        self._hidden.add(name)
-        self._pending.add(name)
+    def bury(self, names: Iterable[Name]) -> None:
+        """Hide documents from now on."""
+        for name in names:
+            self._hidden.add(name)
+            self._pending.add(name)
 
     def stored(self, names: Iterable[Name]) -> None:
         """The database knows of these."""
