@@ -175,6 +175,15 @@ class SkewClock(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteDocuments(Breakage):
+    """A service is asked to delete documents, and to take them back in the end."""
+
+    kind: ClassVar[str] = "data.delete_documents"
+    documents: str
+    """Their ids, with `*` and `?` as in a file name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blackhole(Breakage):
     """Connections are accepted; whatever is sent is dropped, and nothing ever comes back."""
 

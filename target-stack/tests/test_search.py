@@ -1,5 +1,6 @@
 """Keyword search and rank fusion."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,8 @@ from target_stack.documents import Document, fingerprint_of
 from target_stack.fusion import reciprocal_rank_fusion
 from target_stack.keyword import KeywordIndex, tokenize
 from target_stack.retrieval import own
+from target_stack.settings import Settings
+from target_stack.tenant_filter import TenantFilter
 
 
 def document(id_: str, text: str, *, tenant: str = "acme", title: str = "") -> Document:
@@ -67,6 +70,28 @@ def test_no_search_returns_another_tenants_document(mine: list[str], theirs: lis
 
 def test_the_last_gate_drops_foreign_documents() -> None:
     assert own("acme", [document("a", "x"), document("b", "x", tenant="globex")]) == [document("a", "x")]
+
+
+def test_without_a_tenant_the_best_of_everybodys_documents_are_found() -> None:
+    index = KeywordIndex()
+    index.put(
+        [document("mine", "refunds and many other words"), document("theirs", "refunds, refunds", tenant="globex")]
+    )
+    assert [found.id for found in index.search(None, "refunds", limit=10)] == ["theirs", "mine"]
+    assert [found.id for found in index.search(None, "refunds", limit=1)] == ["theirs"]
+    both = [document("a", "x"), document("b", "x", tenant="globex")]
+    assert own(None, both) == both
+
+
+@pytest.mark.parametrize(
+    ("setting", "fresh", "stand_in"), [("on", "acme", "acme"), ("fresh-only", "acme", None), ("off", None, None)]
+)
+def test_each_path_of_retrieval_looks_where_the_filter_says(
+    setting: str, fresh: str | None, stand_in: str | None
+) -> None:
+    tenants = TenantFilter.from_settings(Settings({"tenant-filter": setting}))
+    assert (tenants.fresh("acme"), tenants.stand_in("acme")) == (fresh, stand_in)
+    assert tenants.of_stand_ins == (setting == "on")
 
 
 def test_fusion_scores_by_reciprocal_rank() -> None:

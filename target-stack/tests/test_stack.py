@@ -315,6 +315,23 @@ def test_no_tenant_is_ever_given_anothers_document(stack: Stack) -> None:
             assert not any(word in answer.text.lower() for word in OTHER_TENANTS_WORDS)
 
 
+@pytest.mark.parametrize(("setting", "leaks_while_healthy"), [("fresh-only", False), ("off", True)])
+def test_a_stack_that_forgets_the_tenant_leaks_on_the_paths_that_forget_it(
+    stack: Stack, setting: str, leaks_while_healthy: bool
+) -> None:
+    question = "Which vouchers does Globex pay refunds in?"
+    with stack.gateway(QUICK | {"tenant-filter": setting}) as gateway:
+        fresh = gateway.ask(question, policy="strict")
+        assert ("globex-refunds" in fresh.serving["citations"]) is leaks_while_healthy
+        prime(gateway, question)
+        assert gateway.ask(question, token=GLOBEX).serving["citations"]
+        with stack.postgres.paused():
+            cached = gateway.ask(question)
+            keyword = gateway.ask(f"{question} {setting}")
+        assert (cached.serving["retrieval"], keyword.serving["retrieval"]) == ("cached", "keyword")
+        assert "globex-refunds" in keyword.serving["citations"]
+
+
 def test_dense_search_is_filtered_in_the_database(stack: Stack) -> None:
     async def search() -> dict[str, set[str]]:
         store = VectorStore(f"postgresql://stack:pw@127.0.0.1:{stack.postgres_port}/postgres", pool_size=1)

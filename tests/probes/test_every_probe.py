@@ -42,6 +42,7 @@ SENSIBLE: dict[str, dict[str, Any]] = {
     "total": {"p95": 2.0},
     "tpot": {"p95": 0.05},
     "ttft": {"p95": 0.5},
+    "uncited": {"documents": "*-charges-*"},
 }
 
 

@@ -179,6 +179,8 @@ DURING: list[tuple[str, dict[str, Any], str, float | None]] = [
     ("breaker", {"dependency": "llm-primary", "stays": "closed"}, "failed", None),
     ("degradation", {"level": 0}, "passed", 1.0),
     ("disclosed", {}, "inconclusive", None),
+    ("uncited", {"documents": "b-*"}, "failed", None),
+    ("uncited", {"documents": "x-*"}, "inconclusive", None),
 ]
 AFTER: list[tuple[str, dict[str, Any], str, float | None]] = [
     ("breaker", {"dependency": "llm-primary", "stays": "closed"}, "passed", None),

@@ -18,10 +18,13 @@ HALF = "0.5"
         "deadline_propagation",
         "emergency_tier",
         "failover_chain",
+        "feature_flag_outage",
         "hysteresis_no_flapping",
         "retry_storm",
         "stale_cache_policy",
         "strict_policy_fails_fast",
+        "tenant_isolation_under_failure",
+        "tombstoned_document",
     ],
 )
 def test_a_shipped_experiment_passes(chaos: Chaos, name: str) -> None:
@@ -78,3 +81,26 @@ def test_an_answer_that_takes_its_time_is_no_quick_refusal(chaos: Chaos) -> None
     slow = ("--set", "vector-db.timeout=30s", "--set", "breaker=off")
     expected = fails(("during", "error_rate"), ("during", "shed"))
     chaos.run("strict_policy_fails_fast.yaml", *slow, expect=expected, scale=HALF)
+
+
+@pytest.mark.parametrize("tenant_filter", ["off", "fresh-only"])
+def test_a_filter_that_is_missing_everywhere_or_on_the_stand_ins_alone_leaks(chaos: Chaos, tenant_filter: str) -> None:
+    def leaks(result: Result) -> None:
+        fails(("during", "isolation"))(result)
+        assert result.of("during", "isolation")["value"] >= 5
+
+    setting = f"tenant-filter={tenant_filter}"
+    chaos.run("tenant_isolation_under_failure.yaml", "--set", setting, expect=leaks, scale=HALF)
+
+
+def test_without_the_last_known_flags_the_configured_policy_counts_and_refuses(chaos: Chaos) -> None:
+    expected = fails(("during", "metric"), ("during", "availability"))
+    chaos.run("feature_flag_outage.yaml", "--set", "flags.last-known=off", expect=expected, scale=HALF)
+
+
+def test_without_tombstones_copies_of_deleted_documents_are_served(chaos: Chaos) -> None:
+    def serves(result: Result) -> None:
+        fails(("during", "uncited"))(result)
+        assert result.of("during", "uncited")["value"] >= 5
+
+    chaos.run("tombstoned_document.yaml", "--set", "tombstones=off", expect=serves, scale=HALF)

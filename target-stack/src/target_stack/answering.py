@@ -131,6 +131,8 @@ class Answerer:
         last = await self._tools.last.get(question.tenant, key, attempts)
         if last is None or not question.policy.accepts_age(last.age):
             return []
+        if not self._retriever.may_cite(question.tenant, last.value.citations):
+            return []
         self._tools.last.used(last)
         making = Making(
             source=Source.CACHED,

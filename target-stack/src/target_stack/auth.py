@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens, each with its tenant, tier and region."""
+"""Who is asking: bearer tokens, each with its tenant, tier, region and use case."""
 
 import hashlib
 from pathlib import Path
@@ -16,6 +16,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = ""
     tier: Tier = "free"
     region: str = ""
+    use_case: str = ""
     admin: bool = False
 
 
@@ -29,6 +30,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     tier: Tier
     region: str
+    use_case: str = ""
     admin: bool
 
 
@@ -51,6 +53,7 @@ class Authenticator:
                 tenant=entry.tenant,
                 tier=entry.tier,
                 region=entry.region,
+                use_case=entry.use_case,
                 admin=entry.admin,
             )
             for entry in entries

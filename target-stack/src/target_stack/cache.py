@@ -112,7 +112,10 @@ async def _disconnect(client: valkey.Valkey) -> None:
 
 
 class JsonCache(Generic[T]):
-    """One kind of record. Keys are made by the owner and must include the tenant; records repeat it and are checked."""
+    """One kind of record. Keys are made by the owner and must include the tenant; records repeat it and are checked.
+
+    With `by_tenant` false they do neither: what a stack does that forgets whose its records are.
+    """
 
     def __init__(
         self,
@@ -124,6 +127,7 @@ class JsonCache(Generic[T]):
         *,
         ttl: float,
         enabled: bool,
+        by_tenant: bool = True,
     ) -> None:
         self._kind = kind
         self._cache = cache
@@ -131,6 +135,7 @@ class JsonCache(Generic[T]):
         self._metrics = metrics
         self._ttl = ttl
         self._enabled = enabled
+        self._by_tenant = by_tenant
         self._record = msgspec.json.Decoder(_Record)
         self._value = msgspec.json.Decoder(type_)
 
@@ -154,7 +159,7 @@ class JsonCache(Generic[T]):
             value = self._value.decode(record.value)
         except msgspec.MsgspecError:
             return "corrupt", None
-        if record.tenant != tenant:
+        if self._by_tenant and record.tenant != tenant:
             return "foreign", None
         age = max(self._clock.unix() - record.stored_at, 0.0)
         return "hit", Cached(value, age)
@@ -170,4 +175,4 @@ class JsonCache(Generic[T]):
         self._metrics.cache_age.observe(cached.age)
 
     def _full(self, tenant: str, key: str) -> str:
-        return f"{self._kind}:{len(tenant)}:{tenant}:{key}"
+        return f"{self._kind}:{len(tenant)}:{tenant}:{key}" if self._by_tenant else f"{self._kind}:{key}"

@@ -19,7 +19,7 @@ from target_stack.deadline import HEADER, DeadlinePolicy
 from target_stack.failures import StackError
 from target_stack.metrics import GatewayMetrics
 from target_stack.parts import Begin, BrokenStreamError, Finish, Question, Text
-from target_stack.policy import Policy, PolicyName
+from target_stack.policy_choice import PolicyChoice
 from target_stack.serving import Serving, headers_of
 from target_stack.sse import DONE, encode
 from target_stack.wire import ChatRequest
@@ -46,7 +46,7 @@ class ChatEndpoint:
         self,
         authenticator: Authenticator,
         answerer: Answerer,
-        policies: dict[PolicyName, Policy],
+        policies: PolicyChoice,
         clock: Clock,
         metrics: GatewayMetrics,
         *,
@@ -82,7 +82,7 @@ class ChatEndpoint:
             request_id=request_id,
             tenant=principal.tenant,
             tier=principal.tier,
-            policy=self._policies[chat.policy],
+            policy=self._policies.of(chat.policy, principal.use_case),
             conversation=tuple(chat.messages),
             arrived_at=arrived_at,
             deadline=deadline,

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from target_stack.settings import CATALOGUE, ConfigurationError, Settings
 
-ROLES = ("gateway", "embedding", "provider", "inference")
+ROLES = ("gateway", "embedding", "provider", "inference", "flags")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,10 +1,14 @@
 """A document, as it is ingested, stored and put into a prompt."""
 
 import hashlib
+from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
-__all__ = ["Document", "fingerprint_of", "parse_documents"]
+__all__ = ["Document", "fingerprint_of", "parse_documents", "parse_names"]
+
+T = TypeVar("T")
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,20 +30,34 @@ def fingerprint_of(documents: list[Document]) -> str:
     return digest.hexdigest()
 
 
+class _Named(msgspec.Struct, frozen=True):
+    tenant: str
+    id: str
+
+
 def parse_documents(body: bytes) -> list[Document]:
     """Decode newline-delimited JSON, one document a line; raise ValueError naming the first bad line."""
-    decoder = msgspec.json.Decoder(Document)
     documents: dict[tuple[str, str], Document] = {}
-    for number, line in enumerate(body.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            document = decoder.decode(line)
-        except msgspec.MsgspecError as error:
-            msg = f"line {number}: {error}"
-            raise ValueError(msg) from None
+    for number, document in _lines(body, Document):
         if not (document.id and document.tenant and document.text):
             msg = f"line {number}: id, tenant and text must not be empty"
             raise ValueError(msg)
         documents[document.tenant, document.id] = document
     return list(documents.values())
+
+
+def parse_names(body: bytes) -> list[tuple[str, str]]:
+    """Decode newline-delimited JSON, `tenant` and `id` of a document a line; raise ValueError naming a bad line."""
+    return [(named.tenant, named.id) for _, named in _lines(body, _Named)]
+
+
+def _lines(body: bytes, type_: type[T]) -> Iterator[tuple[int, T]]:
+    decoder = msgspec.json.Decoder(type_)
+    for number, line in enumerate(body.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield number, decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            msg = f"line {number}: {error}"
+            raise ValueError(msg) from None

@@ -1,9 +1,8 @@
 """The gateway: builds every part from settings and environment, and gives them HTTP routes."""
 
 import asyncio
-import functools
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,36 +23,32 @@ from target_stack.backpressure import Backpressure
 from target_stack.breaker import BreakerConfig, CircuitBreaker, State, Transition
 from target_stack.bulkhead import Bulkhead
 from target_stack.cache import Cache, JsonCache
-from target_stack.chain import ProviderChain
 from target_stack.chat import ChatEndpoint, error_response
 from target_stack.clock import Clock, SystemClock
 from target_stack.deadline import DeadlinePolicy
 from target_stack.dependency import Dependency
-from target_stack.documents import Document, parse_documents
+from target_stack.documents import Document
 from target_stack.draft import Tools
 from target_stack.embedder import Embedder
 from target_stack.events import EventRing
 from target_stack.failures import StackError
 from target_stack.http_peer import HttpPeer
-from target_stack.ingestion import Ingestion
-from target_stack.keyword import KeywordIndex
-from target_stack.ladder import ModelClass
+from target_stack.language_models import LanguageModels, replicas_of
+from target_stack.library import Library
 from target_stack.metrics import GatewayMetrics
 from target_stack.naming import resolver_from
 from target_stack.parts import CachedAnswer
-from target_stack.policy import policies
+from target_stack.policy_choice import policy_choice
 from target_stack.pricing import PriceTable
-from target_stack.providers import Provider, StreamTimeouts
 from target_stack.rate_limit import limits_from
-from target_stack.readiness import Readiness, expect_one_ready, expect_ready, healthy
-from target_stack.replicas import HealthChecks, ReplicaPool
-from target_stack.retrieval import HybridSearch, Retriever
-from target_stack.retry import NAIVE_TRIES, RetryBudget, RetryConfig, RetryMode
+from target_stack.readiness import Readiness, expect_ready
+from target_stack.retrieval import Retriever
+from target_stack.retry import NAIVE_TRIES, RetryMode
 from target_stack.server import run
 from target_stack.service_mode import Mode, ModeConfig, ServiceMode
 from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, ConfigurationError, Settings
 from target_stack.singleflight import SingleFlight
-from target_stack.vector_store import VectorStore
+from target_stack.variables import required
 
 __all__ = ["Gateway", "serve"]
 
@@ -77,43 +72,53 @@ class Gateway:
         self.events = EventRing(clock)
         self._environ = environ
         self._authenticator = self._read_tokens()
-        self._keyword = KeywordIndex()
-        replicas = REPLICAS if settings.text("main-model.served-by") == "self-hosted" else ()
+        replicas = replicas_of(settings)
         used = [name for name in DEPENDENCIES if name not in REPLICAS or name in replicas]
         self._dependencies = {name: self._dependency(name) for name in used}
-        self._store = self._vector_store()
         self._resolver = resolver_from(environ, clock)
-        self._embedding = HttpPeer(self._variable("STACK_EMBEDDING_URL"), resolver=self._resolver)
+        self._embedding = HttpPeer(required(self._environ, "STACK_EMBEDDING_URL"), resolver=self._resolver)
+        self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
+        self._library = Library(
+            settings,
+            environ,
+            clock,
+            self.metrics,
+            authenticator=self._authenticator,
+            embedder=self._embedder,
+            database=self._dependencies["vector-db"],
+        )
         self._cache = self._new_cache()
-        self._peers = self._llm_peers("STACK_PROVIDERS", PROVIDERS)
-        self._replica_peers = self._llm_peers("STACK_REPLICAS", replicas) if replicas else {}
+        self._models = LanguageModels(
+            settings,
+            environ,
+            clock,
+            self.metrics,
+            self._dependencies,
+            resolver=self._resolver,
+            source=_source(environ.get("STACK_SEED")),
+        )
         self._renewals = {
-            "vector-db": self._store.renew,
+            "vector-db": self._library.renew,
             "cache": self._cache.renew,
             "embedding": self._embedding.renew,
-            **{name: peer.renew for name, peer in (*self._peers.items(), *self._replica_peers.items())},
+            **self._models.renewals,
         }
-        self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
-        needed = {"vector-db": self._prepare, "embedding": self._embedding_ready, "llm": self._provider_ready}
-        self._pool = self._replica_pool() if replicas else None
+        needed = {
+            "vector-db": self._library.prepare,
+            "embedding": self._embedding_ready,
+            "llm": self._models.provider_ready,
+        }
         if replicas:
-            needed["inference"] = self._replica_ready
+            needed["inference"] = self._models.replica_ready
         self._readiness = Readiness(needed)
         self._backpressure = Backpressure.from_settings(settings, clock)
         self._bulkhead = Bulkhead.from_settings(settings)
         self._mode = self._service_mode()
-        self._ingestion = Ingestion(
-            self._embedder,
-            self._store,
-            self._dependencies["vector-db"],
-            self._keyword,
-            timeout=settings.number("ingest.timeout"),
-            durable=settings.switch("ingest.durable"),
-        )
+        policies, self._flag_poller = policy_choice(settings, environ, clock, self.metrics, resolver=self._resolver)
         self._chat = ChatEndpoint(
             self._authenticator,
             self._answerer(),
-            policies(settings),
+            policies,
             clock,
             self.metrics,
             request_ids=_request_ids(environ.get("STACK_SEED")),
@@ -128,8 +133,7 @@ class Gateway:
                 Route("/health/live", self._live),
                 Route("/health/ready", self._ready),
                 Route("/v1/chat/completions", self._chat.__call__, methods=["POST"]),
-                Route("/v1/documents", self._documents, methods=["POST"]),
-                Route("/v1/documents", self._stored, methods=["GET"]),
+                *self._library.routes(),
                 Route("/metrics", self._metrics_page),
                 Route("/events", self._events_page),
             ],
@@ -139,16 +143,9 @@ class Gateway:
 
     # Parts
 
-    def _variable(self, name: str) -> str:
-        value = self._environ.get(name)
-        if not value:
-            msg = f"the gateway needs {name}"
-            raise ConfigurationError(msg)
-        return value
-
     def _read_tokens(self) -> Authenticator:
         try:
-            return Authenticator(Path(self._variable("STACK_TOKENS")))
+            return Authenticator(Path(required(self._environ, "STACK_TOKENS")))
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
 
@@ -188,51 +185,30 @@ class Gateway:
         if transition.to_state is State.OPEN:
             self._renewals[name]()
 
-    def _vector_store(self) -> VectorStore:
-        url = self._variable("STACK_VECTOR_DB_URL")
-        try:
-            return VectorStore(url, pool_size=self.settings.integer("vector-db.pool"))
-        except ValueError:
-            msg = "STACK_VECTOR_DB_URL is not a postgresql:// URL"
-            raise ConfigurationError(msg) from None
-
     def _new_cache(self) -> Cache:
-        url = self._variable("STACK_CACHE_URL")
+        url = required(self._environ, "STACK_CACHE_URL")
         try:
             return Cache(url, self._dependencies["cache"])
         except ValueError:
             msg = "STACK_CACHE_URL is not a redis:// or valkey:// URL"
             raise ConfigurationError(msg) from None
 
-    def _llm_peers(self, variable: str, names: Sequence[str]) -> dict[str, HttpPeer]:
-        timeout = self.settings.number("llm.connect-timeout")
-        peers = {}
-        for entry in self._variable(variable).split(","):
-            name, _, url = entry.strip().partition("=")
-            if name not in names or not url.startswith("http"):
-                msg = f"{variable}: an entry is not NAME=URL with NAME one of {', '.join(names)}"
-                raise ConfigurationError(msg)
-            peers[name] = HttpPeer(url, connect_timeout=timeout, resolver=self._resolver)
-        return peers
-
     def _answerer(self) -> Answerer:
         settings = self.settings
         exact_ttl, kept_ttl = settings.number("exact-cache.ttl"), settings.number("fallback-cache.ttl")
         documents = JsonCache(
-            "retrieval", list[Document], self._cache, self.clock, self.metrics, ttl=kept_ttl, enabled=self._caching
+            "retrieval",
+            list[Document],
+            self._cache,
+            self.clock,
+            self.metrics,
+            ttl=kept_ttl,
+            enabled=self._caching,
+            by_tenant=self._library.tenants.of_stand_ins,
         )
-        search = HybridSearch(
-            self._embedder,
-            self._store,
-            self._dependencies["vector-db"],
-            self._keyword,
-            candidates=settings.integer("retrieval.candidates"),
-            top_k=settings.integer("retrieval.top-k"),
-            rrf_k=settings.integer("retrieval.rrf-k"),
-        )
-        chain = self._chain()
+        chain = self._models.chain
         return Answerer(
-            Retriever(search, documents),
+            Retriever(self._library.search, documents),
             chain,
             Tools(
                 clock=self.clock,
@@ -281,98 +257,43 @@ class Gateway:
         return self.settings.switch("cache")
 
     def _answers(self, kind: str, ttl: float) -> JsonCache[CachedAnswer]:
-        return JsonCache(kind, CachedAnswer, self._cache, self.clock, self.metrics, ttl=ttl, enabled=self._caching)
-
-    def _provider(self, name: str, peer: HttpPeer, models: Sequence[str]) -> Provider:
-        timeouts = StreamTimeouts(
-            first_token=self.settings.number("llm.first-token-timeout"),
-            inter_token=self.settings.number("llm.inter-token-timeout"),
-            total=self.settings.number("llm.timeout"),
-        )
-        return Provider(
-            self._dependencies[name],
-            peer,
+        return JsonCache(
+            kind,
+            CachedAnswer,
+            self._cache,
             self.clock,
-            models=models,
-            timeouts=timeouts,
-            honour_retry_after=self.settings.switch("honour-retry-after"),
-        )
-
-    def _replica_pool(self) -> ReplicaPool[Provider]:
-        settings = self.settings
-        models = (settings.text("inference.model"),)
-        replicas = [self._provider(name, peer, models) for name, peer in self._replica_peers.items()]
-        pool = ReplicaPool(
-            replicas, failures=settings.integer("inference.health-failures"), enabled=settings.switch("replica-health")
-        )
-        for replica in replicas:
-            self.metrics.watch_replica(
-                replica.name,
-                ready=functools.partial(pool.ready, replica.name),
-                requests=functools.partial(getattr, replica, "outstanding"),
-            )
-        return pool
-
-    def _chain(self) -> ProviderChain:
-        settings = self.settings
-        return ProviderChain(
-            [self._provider(name, peer, settings.words(f"{name}.model")) for name, peer in self._peers.items()],
-            self.clock,
-            _source(self._environ.get("STACK_SEED")),
-            models={
-                ModelClass.MAIN: settings.text("main-model"),
-                ModelClass.SMALL: settings.text("small-model"),
-            },
-            retry=RetryConfig.from_settings(settings),
-            budget=RetryBudget.from_settings(settings),
-            failover=settings.switch("failover"),
-            replicas=self._pool,
-            on_retry=lambda name, outcome: self.metrics.retries.labels(name, outcome).inc(),
+            self.metrics,
+            ttl=ttl,
+            enabled=self._caching,
+            by_tenant=self._library.tenants.of_stand_ins,
         )
 
     # Start and stop
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._readiness.run()), asyncio.create_task(self._watch_load())]
-        if self._pool is not None:
-            tasks.append(asyncio.create_task(self._health_checks(self._pool).run()))
+        work = [self._readiness.run(), self._watch_load(), self._library.run()]
+        if (checks := self._models.health_checks()) is not None:
+            work.append(checks.run())
+        if self._flag_poller is not None:
+            work.append(self._flag_poller.run())
+        tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_raise_bugs)
         try:
             yield
         finally:
             await cancel(*tasks)
-            await self._ingestion.aclose()
+            await self._library.aclose()
             await self._cache.aclose()
-            for peer in (self._embedding, *self._peers.values(), *self._replica_peers.values()):
-                await peer.aclose()
-            self._store.renew()
-
-    async def _prepare(self) -> None:
-        await self._store.prepare()
-        self._keyword.put(await self._store.all())
+            await self._embedding.aclose()
+            await self._models.aclose()
+            if self._flag_poller is not None:
+                await self._flag_poller.aclose()
+            self._library.renew()
 
     async def _embedding_ready(self) -> None:
         await expect_ready("embedding", self._embedding)
-
-    async def _provider_ready(self) -> None:
-        await expect_one_ready(self._peers)
-
-    async def _replica_ready(self) -> None:
-        await expect_one_ready(self._replica_peers)
-
-    def _health_checks(self, pool: ReplicaPool[Provider]) -> HealthChecks:
-        limit = self.settings.number("inference.health-timeout")
-        checks = {name: functools.partial(healthy, peer, limit) for name, peer in self._replica_peers.items()}
-        return HealthChecks(
-            pool,
-            checks,
-            self.clock,
-            interval=self.settings.number("inference.health-interval"),
-            # Connections to one that was cut off look alive, also when it is back.
-            on_lost=lambda name: self._renewals[name](),
-        )
 
     # Routes
 
@@ -383,19 +304,6 @@ class Gateway:
         if waiting := self._readiness.waiting_for:
             return JSONResponse({"status": "starting", "waiting_for": waiting}, status_code=503)
         return JSONResponse({"status": "ready"})
-
-    async def _documents(self, request: Request) -> Response:
-        self._authenticator.admin(request.headers.get("authorization"))
-        try:
-            documents = parse_documents(await request.body())
-        except ValueError as error:
-            raise StackError(400, str(error), code="invalid_document", kind="invalid_request_error") from None
-        await self._ingestion.store(documents)
-        return JSONResponse({"stored": len(documents)})
-
-    async def _stored(self, request: Request) -> Response:
-        self._authenticator.admin(request.headers.get("authorization"))
-        return Response(msgspec.json.encode({"ids": await self._ingestion.stored()}), media_type="application/json")
 
     async def _metrics_page(self, _request: Request) -> Response:
         return Response(self.metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -10,6 +10,7 @@ from target_stack.documents import Document
 from target_stack.embedder import Embedder
 from target_stack.failures import DependencyError, StackError
 from target_stack.keyword import KeywordIndex
+from target_stack.tombstones import Tombstones
 from target_stack.vector_store import VectorStore
 
 __all__ = ["Ingestion"]
@@ -21,8 +22,8 @@ log = structlog.get_logger()
 class Ingestion:
     """Stores uploads, and acknowledges them when they are stored.
 
-    `timeout` in seconds, for one whole upload. Unless `durable`, an upload is acknowledged at once: what then fails,
-    fails unseen.
+    `timeout` in seconds, for one whole upload; `lock` is that of deletions. Unless `durable`, an upload is acknowledged
+    at once: what then fails, fails unseen.
     """
 
     def __init__(
@@ -31,7 +32,9 @@ class Ingestion:
         store: VectorStore,
         database: Dependency,
         keyword: KeywordIndex,
+        tombstones: Tombstones,
         *,
+        lock: asyncio.Lock,
         timeout: float,
         durable: bool = True,
     ) -> None:
@@ -39,6 +42,8 @@ class Ingestion:
         self._store = store
         self._database = database
         self._keyword = keyword
+        self._tombstones = tombstones
+        self._lock = lock
         self._timeout = timeout
         self._durable = durable
         self._unseen: set[asyncio.Task[None]] = set()
@@ -76,8 +81,9 @@ class Ingestion:
         try:
             async with asyncio.timeout(self._timeout):
                 vectors = await self._embedder.embed_batches([f"{d.title}. {d.text}" for d in documents])
-                async with self._database.guarded(Attempts()):
+                async with self._lock, self._database.guarded(Attempts()):
                     await self._store.put(documents, vectors)
+                    self._tombstones.lift(documents)
         except (DependencyError, TimeoutError) as error:
             what = error.dependency if isinstance(error, DependencyError) else "storing the upload in time"
             msg = f"The documents were not stored: {what} failed."

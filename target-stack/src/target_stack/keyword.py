@@ -44,7 +44,7 @@ class _TenantIndex:
 
     def put(self, document: Document) -> None:
         if known := self.documents.get(document.id):
-            self._drop(known)
+            self.drop(known)
         words = Counter(_words_of(document))
         self.documents[document.id] = document
         self.lengths[document.id] = words.total()
@@ -52,13 +52,14 @@ class _TenantIndex:
         for word, count in words.items():
             self.postings[word][document.id] = count
 
-    def _drop(self, document: Document) -> None:
+    def drop(self, document: Document) -> None:
         for word in set(_words_of(document)):
             del self.postings[word][document.id]
         self.total_length -= self.lengths.pop(document.id)
         del self.documents[document.id]
 
-    def search(self, query: str, limit: int) -> list[Document]:
+    def search(self, query: str, limit: int) -> list[tuple[float, Document]]:
+        """Return the best, each after its score."""
         count = len(self.documents)
         scores: dict[str, float] = defaultdict(float)
         for word in set(tokenize(query)):
@@ -71,7 +72,7 @@ class _TenantIndex:
                 scores[id_] += idf * times * (K1 + 1) / (times + K1 * (1 - B + B * self.lengths[id_] / mean))
         # Ties are broken by id, so that the same question has the same documents in every process.
         best = sorted(scores, key=lambda id_: (-scores[id_], id_))[:limit]
-        return [self.documents[id_] for id_ in best]
+        return [(scores[id_], self.documents[id_]) for id_ in best]
 
 
 def _words_of(document: Document) -> list[str]:
@@ -89,7 +90,21 @@ class KeywordIndex:
         for document in documents:
             self._tenants.setdefault(document.tenant, _TenantIndex()).put(document)
 
-    def search(self, tenant: str, query: str, *, limit: int) -> list[Document]:
-        """Return the tenant's `limit` best documents that share a word with the query, best first."""
-        index = self._tenants.get(tenant)
-        return index.search(query, limit) if index else []
+    def drop(self, names: Iterable[tuple[str, str]]) -> None:
+        """Forget documents, each named by tenant and id; one that is not known is no error."""
+        for tenant, id_ in names:
+            index = self._tenants.get(tenant)
+            if index is not None and (document := index.documents.get(id_)) is not None:
+                index.drop(document)
+
+    def search(self, tenant: str | None, query: str, *, limit: int) -> list[Document]:
+        """Return the tenant's `limit` best documents that share a word with the query, best first.
+
+        Without a tenant, everybody's: what a stack does that forgets the filter.
+        """
+        if tenant is not None:
+            index = self._tenants.get(tenant)
+            return [document for _, document in index.search(query, limit)] if index else []
+        found = [hit for index in self._tenants.values() for hit in index.search(query, limit)]
+        found.sort(key=lambda hit: (-hit[0], hit[1].id))
+        return [document for _, document in found[:limit]]

@@ -12,6 +12,7 @@ from target_stack.breaker import CircuitBreaker, State, Transition
 from target_stack.bulkhead import Bulkhead
 from target_stack.service_mode import ServiceMode
 from target_stack.tier import TIERS
+from target_stack.tombstones import Tombstones
 
 __all__ = ["GatewayMetrics"]
 
@@ -104,6 +105,9 @@ class GatewayMetrics:
         self.mode_changes = self._counter("service_mode_changes", "Changes of the service's mode.", "from", "to")
         self.retries = self._counter("retries", "Retries, and why one was not made.", "dependency", "outcome")
         self.requests = self._counter("requests", "Questions that were let in, by tier.", "tier")
+        self.policy_questions = self._counter(
+            "policy_questions", "Questions by their policy, and by what chose it.", "policy", "chosen_by"
+        )
         self.errors = self._counter("errors", "Requests that ended in an error, by whose fault it was.", "source")
         self.stream_failures = self._counter("stream_failures", "Streams that ended in an error event.", "reason")
         self._replica_ready = self._gauge("replica_ready", "1 while a replica's health check succeeds.", "replica")
@@ -126,6 +130,22 @@ class GatewayMetrics:
             self._queue_depth.labels(tier).set_function(partial(bulkhead.waiting, tier))
             self._in_progress.labels(tier).set_function(partial(bulkhead.admitted, tier))
         self._backpressure.set_function(lambda: backpressure.level)
+
+    def watch_flags(self, *, stale: Callable[[], float], age: Callable[[], float]) -> None:
+        """Show what is heard of the flag service from now on."""
+        Gauge("feature_flags_stale", "1 while the flag service does not answer.", registry=self.registry).set_function(
+            stale
+        )
+        Gauge(
+            "feature_flags_age_seconds", "Since the flag service last answered.", registry=self.registry
+        ).set_function(age)
+
+    def watch_tombstones(self, tombstones: Tombstones) -> None:
+        """Show what was deleted from now on."""
+        self._gauge("tombstones", "Documents that were deleted.").set_function(lambda: tombstones.count)
+        self._gauge("tombstones_pending", "Of these, those of which the database does not know yet.").set_function(
+            lambda: len(tombstones.pending)
+        )
 
     def watch_mode(self, service: ServiceMode) -> None:
         """Show the service's mode from now on."""

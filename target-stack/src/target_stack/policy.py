@@ -5,9 +5,11 @@ from typing import Literal
 
 from target_stack.settings import Settings
 
-__all__ = ["Policy", "PolicyName", "policies"]
+__all__ = ["AskedPolicy", "Policy", "PolicyName", "policies"]
 
 PolicyName = Literal["strict", "balanced", "available"]
+AskedPolicy = PolicyName | Literal["auto"]
+"""What a request may ask for; `auto` is the policy of its use case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from target_stack.fusion import reciprocal_rank_fusion
 from target_stack.keys import retrieval_key
 from target_stack.keyword import KeywordIndex
 from target_stack.ladder import Ladder, Source
+from target_stack.tenant_filter import TenantFilter
+from target_stack.tombstones import Tombstones
 from target_stack.vector_store import VectorStore
 
 __all__ = ["HybridSearch", "Retrieved", "Retriever"]
@@ -36,6 +38,8 @@ class HybridSearch:
         database: Dependency,
         keyword: KeywordIndex,
         *,
+        tenants: TenantFilter,
+        tombstones: Tombstones,
         candidates: int,
         top_k: int,
         rrf_k: int,
@@ -44,6 +48,8 @@ class HybridSearch:
         self._store = store
         self._database = database
         self._keyword = keyword
+        self._tenants = tenants
+        self._tombstones = tombstones
         self._candidates = candidates
         self._top_k = top_k
         self._rrf_k = rrf_k
@@ -51,16 +57,29 @@ class HybridSearch:
     async def fresh(self, tenant: str, query: str, attempts: Attempts) -> list[Document]:
         """Return the best documents of both searches; raise DependencyError when the dense one fails."""
         vector = await self._embedder.embed(query, attempts)
-        dense = await self._database.call(lambda: self._store.search(tenant, vector, limit=self._candidates), attempts)
-        by_keyword = self._keyword.search(tenant, query, limit=self._candidates)
+        scope = self._tenants.fresh(tenant)
+        dense = await self._database.call(lambda: self._store.search(scope, vector, limit=self._candidates), attempts)
+        by_keyword = self._keyword.search(scope, query, limit=self._candidates)
         # The database's copy wins: it is the newer one when another gateway took the upload.
         known = {document.id: document for document in (*by_keyword, *dense)}
         ranking = reciprocal_rank_fusion([[d.id for d in dense], [d.id for d in by_keyword]], k=self._rrf_k)
-        return own(tenant, (known[id_] for id_ in ranking))[: self._top_k]
+        return self._servable(scope, (known[id_] for id_ in ranking))[: self._top_k]
 
     def by_keyword(self, tenant: str, query: str) -> list[Document]:
         """Return the best documents of keyword search alone."""
-        return own(tenant, self._keyword.search(tenant, query, limit=self._top_k))
+        scope = self._tenants.stand_in(tenant)
+        return self._servable(scope, self._keyword.search(scope, query, limit=self._candidates))[: self._top_k]
+
+    def from_cache(self, tenant: str, documents: list[Document]) -> list[Document]:
+        """Return those of an earlier search that may be given again."""
+        return self._servable(self._tenants.stand_in(tenant), documents)
+
+    def may_cite(self, tenant: str, citations: Iterable[str]) -> bool:
+        """Return whether an earlier answer that cites these of the tenant's documents may be given again."""
+        return not any(self._tombstones.hide(tenant, id_) for id_ in citations)
+
+    def _servable(self, tenant: str | None, documents: Iterable[Document]) -> list[Document]:
+        return [one for one in own(tenant, documents) if not self._tombstones.hide(one.tenant, one.id)]
 
 
 class Retriever:
@@ -85,6 +104,10 @@ class Retriever:
             self._cache.put(tenant, retrieval_key(query), documents)
         return Retrieved(source=Source.FRESH, documents=documents)
 
+    def may_cite(self, tenant: str, citations: Iterable[str]) -> bool:
+        """Return whether an earlier answer that cites these of the tenant's documents may be given again."""
+        return self._search.may_cite(tenant, citations)
+
     def in_memory(self, tenant: str, query: str, *, limit: int) -> list[Document]:
         """Return documents without asking any dependency."""
         return self._search.by_keyword(tenant, query)[:limit]
@@ -98,7 +121,9 @@ class Retriever:
                     cached = await self._cache.get(tenant, retrieval_key(query), attempts)
                     if cached is not None and ladder.policy.accepts_age(cached.age):
                         self._cache.used(cached)
-                        return Retrieved(source=source, documents=own(tenant, cached.value), age=cached.age)
+                        return Retrieved(
+                            source=source, documents=self._search.from_cache(tenant, cached.value), age=cached.age
+                        )
                 case Source.KEYWORD:
                     if documents := self._search.by_keyword(tenant, query):
                         return Retrieved(source=source, documents=documents)
@@ -112,9 +137,9 @@ class Retriever:
         ) from error
 
 
-def own(tenant: str, documents: Iterable[Document]) -> list[Document]:
-    """Return only the tenant's documents.
+def own(tenant: str | None, documents: Iterable[Document]) -> list[Document]:
+    """Return only the tenant's documents, or all where nobody's alone are looked for.
 
     Every search filters already; this is the last gate before a prompt, for the day when one of them does not.
     """
-    return [document for document in documents if document.tenant == tenant]
+    return [document for document in documents if tenant in (None, document.tenant)]

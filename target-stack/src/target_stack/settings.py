@@ -6,8 +6,8 @@ Standard library only and cheap to import: `target-stack settings --json` must a
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+
+from target_stack.setting import ConfigurationError, Kind, Setting, SettingsError, Value
 
 __all__ = [
     "CATALOGUE",
@@ -27,75 +27,6 @@ DEPENDENCIES = ("vector-db", "cache", "embedding", *PROVIDERS, *REPLICAS)
 
 IO_TIMEOUT_FLOOR_S = 0.5
 """Scaling never takes an I/O timeout below this: a network does not get faster because a run is shorter."""
-
-Kind = Literal["switch", "duration", "number", "integer", "share", "text"]
-Value = bool | float | int | str
-
-
-class ConfigurationError(ValueError):
-    """Something that a role is started with is missing or cannot be used; the message says what."""
-
-
-class SettingsError(ConfigurationError):
-    """A setting that does not exist, or a value that it cannot take; the message says which, and what would do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One setting. Durations are in seconds, shares between 0 and 1. `floor` bounds scaling from below, in seconds.
-
-    A text with `choices` is one of them; a `positive` number is not 0.
-    """
-
-    name: str
-    type: Kind
-    default: Value
-    doc: str
-    scaled: bool = False
-    floor: float = 0.0
-    choices: tuple[str, ...] = ()
-    positive: bool = False
-
-    def as_json(self) -> dict[str, Value]:
-        """Return what `target-stack settings --json` prints for it."""
-        return {"name": self.name, "type": self.type, "default": self.default, "doc": self.doc, "scaled": self.scaled}
-
-    def parse(self, value: object) -> Value:
-        """Return `value` as this setting's type; raise SettingsError when it is of another."""
-        if self.positive and value == 0:
-            msg = f"setting {self.name!r} must be more than 0"
-            raise SettingsError(msg)
-        match self.type:
-            case "switch" if isinstance(value, bool):
-                return value
-            case "switch" if value in ("on", "off"):
-                return value == "on"
-            case "text" if isinstance(value, str) and (not self.choices or value in self.choices):
-                return value
-            case "integer" if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-                return value
-            case "share" if _is_number(value) and 0 <= float(str(value)) <= 1:
-                return float(str(value))
-            case "duration" | "number" if _is_number(value) and float(str(value)) >= 0:
-                return float(str(value))
-            case _:
-                expected = f"one of {', '.join(self.choices)}" if self.choices else _EXPECTED[self.type]
-                msg = f"setting {self.name!r}: {value!r} is not {expected}"
-                raise SettingsError(msg)
-
-
-_EXPECTED: dict[Kind, str] = {
-    "switch": "true, false, on or off",
-    "duration": "a number of seconds, 0 or more",
-    "number": "a number, 0 or more",
-    "integer": "a whole number, 0 or more",
-    "share": "a number from 0 to 1",
-    "text": "text",
-}
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _switch(name: str, doc: str) -> Setting:
@@ -239,6 +170,36 @@ def _inference() -> Iterator[Setting]:
     )
 
 
+def _policies() -> Iterator[Setting]:
+    yield _choice(
+        "policy.default", "balanced", ("strict", "balanced", "available"), "Policy of a use case that is not named."
+    )
+    yield Setting(
+        name="policy.use-cases",
+        type="text",
+        default="legal=strict,medical=strict,finance=strict",
+        doc="Policies of use cases, for requests that ask for none, where no flag says otherwise.",
+    )
+    yield Setting(
+        name="feature-flags",
+        type="switch",
+        default=False,
+        doc="A flag service that says the policy of each use case, and is asked all the time. Off: there is none.",
+    )
+    yield _switch(
+        "flags.last-known",
+        "Keeping to the last known flags while the flag service is away. Off: the configured policies count then.",
+    )
+    yield Setting(
+        name="flags.initial",
+        type="text",
+        default="",
+        doc="Flags that the service starts with: use cases and their policies; * is every other use case.",
+    )
+    yield _span("flags.interval", 1.0, "Between two questions to the flag service.")
+    yield _io_timeout("flags.timeout", 0.5, "One question to the flag service.")
+
+
 def _switches() -> Iterator[Setting]:
     yield _switch("fallbacks", "The degradation ladder. Off: an answer without fresh retrieval is refused with 503.")
     yield _switch("failover", "Trying the next provider. Off: only the first provider of the chain is ever called.")
@@ -271,6 +232,18 @@ def _switches() -> Iterator[Setting]:
     yield _switch("service-modes", "Reduced and emergency service under load or failure. Off: always full service.")
     yield _switch("hysteresis", "Changing the service's mode slowly. Off: it follows every reading at once.")
     yield _switch("disclosure", "Saying that an answer is degraded. Off: degraded answers claim to be at level 0.")
+    yield _choice(
+        "tenant-filter",
+        "on",
+        ("on", "fresh-only", "off"),
+        "Keeping tenants' documents apart. Off: no search and no cache looks at the tenant. Fresh-only: fresh "
+        "retrieval does; what stands in for it (keyword search, cached documents, cached answers) does not.",
+    )
+    yield _switch(
+        "tombstones",
+        "Never serving a document that was deleted. Off: copies of it are served as long as there are any: its row "
+        "until the next purge, and what caches hold for as long as they do.",
+    )
     yield _switch("cache", "The cache, for answers and for retrieval results.")
     yield _switch(
         "exact-cache",
@@ -307,6 +280,8 @@ def _all() -> Iterator[Setting]:
     yield _io_timeout("embedding.timeout", 1.0, "One query's embedding.")
     yield _io_timeout("ingest.timeout", 30.0, "Embedding and storing one upload of documents.")
     yield _switch("ingest.durable", "Acknowledging an upload when it is stored. Off: at once, and it is stored after.")
+    yield _span("tombstones.retry", 1.0, "Between two tries to store tombstones that the database does not know yet.")
+    yield _span("tombstones.purge", 60.0, "Between two removals of the rows and postings of deleted documents.")
     yield _io_timeout("cache.timeout", 0.25, "One cache command, with connect.")
     yield _io_timeout("llm.connect-timeout", 1.0, "Connecting to a provider.")
     yield _io_timeout("llm.first-token-timeout", 5.0, "From the request to a provider's first token.")
@@ -335,6 +310,7 @@ def _all() -> Iterator[Setting]:
     yield _span("exact-cache.ttl", 3600.0, "How long an answer is served to the same question over the same documents.")
     yield _span("fallback-cache.ttl", 86400.0, "How long retrieval results and last answers are kept for the ladder.")
     yield _span("balanced.max-staleness", 3600.0, "Oldest cached documents and answers under the balanced policy.")
+    yield from _policies()
     yield from _breaker("vector-db", failures=5, recovery=30.0)
     yield from _breaker("cache", failures=5, recovery=30.0)
     yield from _breaker("embedding", failures=3, recovery=60.0)

@@ -4,7 +4,7 @@ No approximate index: with a tenant filter HNSW loses recall just where a tenant
 thousand rows of 64 dimensions takes about a millisecond.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ import msgspec
 
 from target_stack.documents import Document
 from target_stack.failures import DependencyError, FailureKind
+from target_stack.tombstones import Name
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -37,6 +38,11 @@ CREATE TABLE IF NOT EXISTS documents (
     embedding vector({DIMENSIONS}) NOT NULL,
     PRIMARY KEY (tenant, id)
 );
+CREATE TABLE IF NOT EXISTS tombstones (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
 """
 _PUT = """
 INSERT INTO documents (tenant, id, title, body, topic, facts, embedding)
@@ -47,10 +53,25 @@ ON CONFLICT (tenant, id) DO UPDATE SET
     title = excluded.title, body = excluded.body, topic = excluded.topic, facts = excluded.facts,
     embedding = excluded.embedding
 """
+_BURY = """
+INSERT INTO tombstones (tenant, id) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
+"""
+_LIFT = """
+DELETE FROM tombstones USING unnest($1::text[], $2::text[]) AS given (tenant, id)
+WHERE tombstones.tenant = given.tenant AND tombstones.id = given.id
+"""
+_PURGE = """
+DELETE FROM documents USING tombstones
+WHERE documents.tenant = tombstones.tenant AND documents.id = tombstones.id
+RETURNING documents.tenant, documents.id
+"""
 _COLUMNS = "id, tenant, title, body, topic"
 _SEARCH = f"""
 SELECT {_COLUMNS} FROM documents WHERE tenant = $1 ORDER BY embedding <=> $2::text::vector, id LIMIT $3
 """  # noqa: S608 -- column names are ours; what comes from outside is a parameter
+_SEARCH_ALL = f"""
+SELECT {_COLUMNS} FROM documents ORDER BY embedding <=> $1::text::vector, id LIMIT $2
+"""  # noqa: S608 -- as above
 _ALL = f"SELECT {_COLUMNS} FROM documents"  # noqa: S608 -- as above
 
 
@@ -104,13 +125,13 @@ class VectorStore:
             raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
 
     async def prepare(self) -> None:
-        """Create the extension and the table where they are missing."""
+        """Create the extension and the tables where they are missing."""
         async with self._connection() as connection, connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
             await connection.execute(_SCHEMA)
 
     async def put(self, documents: Sequence[Document], vectors: Sequence[Sequence[float]]) -> None:
-        """Store documents with their vectors, replacing those of the same tenant and id."""
+        """Store documents with their vectors, replacing those of the same tenant and id, and lift their tombstones."""
         columns = zip(
             *(
                 (d.tenant, d.id, d.title, d.text, d.topic, msgspec.json.encode(d.facts).decode(), _literal(vector))
@@ -118,13 +139,37 @@ class VectorStore:
             ),
             strict=True,
         )
-        async with self._connection() as connection:
+        async with self._connection() as connection, connection.transaction():
             await connection.execute(_PUT, *(list(column) for column in columns))
+            await connection.execute(_LIFT, [d.tenant for d in documents], [d.id for d in documents])
 
-    async def search(self, tenant: str, vector: Sequence[float], *, limit: int) -> list[Document]:
-        """Return the tenant's `limit` documents nearest to `vector` by cosine distance, nearest first."""
+    async def bury(self, names: Collection[Name]) -> None:
+        """Keep these tombstones."""
         async with self._connection() as connection:
-            rows = await connection.fetch(_SEARCH, tenant, _literal(vector), limit)
+            await connection.execute(_BURY, [tenant for tenant, _ in names], [id_ for _, id_ in names])
+
+    async def tombstones(self) -> list[Name]:
+        """Return every tombstone that is kept."""
+        async with self._connection() as connection:
+            rows = await connection.fetch("SELECT tenant, id FROM tombstones")
+        return [(tenant, id_) for tenant, id_ in rows]
+
+    async def purge(self) -> list[Name]:
+        """Remove the documents that lie under a tombstone, which stays; return their names."""
+        async with self._connection() as connection:
+            rows = await connection.fetch(_PURGE)
+        return [(tenant, id_) for tenant, id_ in rows]
+
+    async def search(self, tenant: str | None, vector: Sequence[float], *, limit: int) -> list[Document]:
+        """Return the tenant's `limit` documents nearest to `vector` by cosine distance, nearest first.
+
+        Without a tenant, everybody's: what a stack does that forgets the filter.
+        """
+        async with self._connection() as connection:
+            if tenant is None:
+                rows = await connection.fetch(_SEARCH_ALL, _literal(vector), limit)
+            else:
+                rows = await connection.fetch(_SEARCH, tenant, _literal(vector), limit)
         return [_document(row) for row in rows]
 
     async def all(self) -> list[Document]:

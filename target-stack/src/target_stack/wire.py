@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from target_stack.policy import PolicyName
+from target_stack.policy import AskedPolicy
 from target_stack.serving import Usage
 
 __all__ = [
@@ -59,7 +59,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
-    policy: PolicyName = "balanced"
+    policy: AskedPolicy = "auto"
 
 
 class ProviderRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
