@@ -14,6 +14,9 @@ ProbeFunction = Callable[..., Verdict]
 RunOutcome = Literal["passed", "failed", "inconclusive", "aborted"]
 BLOCKS: tuple[Block, ...] = ("steady-state before", "during", "after", "steady-state after")
 """In the order in which they are judged and told."""
+MOST_UNDER_WAY = 0.4
+"""Of the time before the first fault: what was sent earlier than in this last part of it, and was not answered as the
+fault came on, counts."""
 _EXIT_CODES: Mapping[RunOutcome, int] = {
     "passed": EXIT_PASSED,
     "failed": EXIT_FAILED,
@@ -55,7 +58,8 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
     """The stretches that the blocks are judged on; None for one that never was.
 
     `during` and `after` are cut where the first fault was really on and the last one really off. The steady state
-    before ends a little earlier than the first fault begins; it is what the other windows are compared with.
+    before, with which the other windows are compared, is without the requests that were under way as the first fault
+    came on: they met it.
 
     Args:
         experiment: scaled as it ran.
@@ -68,7 +72,7 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
     off = [fault.off for fault in faults if fault.off is not None]
     last_off = max(off) if off and len(off) == len(faults) else None
     stretches: dict[Block, tuple[float, float] | None] = {
-        "steady-state before": (0.0, min(first_on, end) - _in_flight(first_on)),
+        "steady-state before": (0.0, min(first_on, end)),
         "during": (first_on, end if last_off is None else last_off) if faults else None,
         "after": None if last_off is None else (last_off, end),
         "steady-state after": (end - experiment.final_window, end) if end >= experiment.duration else None,
@@ -78,19 +82,25 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
         for block, stretch in stretches.items()
     }
     baseline = found[BLOCKS[0]]
+    if baseline is not None:
+        patience = max(load.timeout for load in experiment.load)
+        baseline = found[BLOCKS[0]] = _undisturbed(baseline, first_on, patience=patience)
     return {
         block: window if window is None or block == BLOCKS[0] else replace(window, baseline=baseline)
         for block, window in found.items()
     }
 
 
-def _in_flight(first_on: float) -> float:
-    """Seconds before the first fault that no block is judged on.
+def _undisturbed(window: Window, first_on: float, *, patience: float) -> Window:
+    """Without the requests that were under way as the fault came on: they say nothing of the steady state.
 
-    A question that was under way as the fault came on met it; it says nothing of the steady state. Not scaled: answers
-    take as long in a short run as in a long one.
+    Only as far back as clients wait at all, and never as far as most of the stretch: answers that hang are no reason to
+    see less of them.
     """
-    return min(1.0, first_on * 0.4)
+    since = first_on - min(patience, MOST_UNDER_WAY * first_on)
+    requests = window.requests
+    whole = [sent < since or done <= first_on for sent, done in zip(requests.intended, requests.done, strict=True)]
+    return window if all(whole) else replace(window, requests=requests.where(whole))
 
 
 def judge(

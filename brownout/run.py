@@ -34,7 +34,7 @@ from brownout.state import hold_target
 from brownout.target import Target, TargetOptions
 from brownout.traffic import Traffic
 from brownout.units import format_seconds
-from brownout.watch import PATIENCE, live_stats, watch_aborts
+from brownout.watch import live_stats, patience_of, watch_aborts
 
 CANCEL_AGAIN = 1.0
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
@@ -130,7 +130,14 @@ class Run:
         probes = registry.probes().get
         if self.experiment.abort and self.plan.heed_aborts:
             self._own(
-                watch_aborts(self.experiment.abort, self.recording, probes=probes, clock=self.clock, abort=self.stop),
+                watch_aborts(
+                    self.experiment.abort,
+                    self.recording,
+                    probes=probes,
+                    clock=self.clock,
+                    abort=self.stop,
+                    patience=patience_of(self.experiment),
+                ),
                 vital=True,
             )
         self._own(target.watch(), vital=True)
@@ -151,7 +158,7 @@ class Run:
         """Wait for the first fault's time and judge the steady state up to it."""
         await self._until(self.experiment.first_fault)
         now = self.clock.now()
-        so_far = self.recording.as_of(now, patience=PATIENCE)
+        so_far = self.recording.as_of(now, patience=patience_of(self.experiment))
         return judge_block(self.experiment, so_far, "steady-state before", probes=registry.probes().get, end=now)
 
     async def inject(self, index: int) -> str:

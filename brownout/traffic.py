@@ -75,10 +75,11 @@ class Traffic:
 
     def parts(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What is to run until the last answers are in."""
-        until = self._experiment.duration
-        parts = [offer(self._streams, until=until, clock=self._clock)]
+        # Every question ends by its own client's patience. To end it sooner would be to call slow answers lost.
+        until, patience = self._experiment.duration, max(load.timeout for load in self._experiment.load)
+        parts = [offer(self._streams, until=until, clock=self._clock, grace=patience)]
         if self._writer is not None:
-            parts.append(self._writer.run(until=until))
+            parts.append(self._writer.run(until=until, grace=self._writer.timeout + patience))
         return parts
 
     def spikes(self) -> Sequence[Coroutine[Any, Any, None]]:

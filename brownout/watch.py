@@ -12,9 +12,18 @@ from brownout.report.progress import LiveStats
 JUDGE_EVERY = 0.5
 """Seconds between two looks at the abort conditions. Not scaled: a system that collapses does so at its own pace."""
 PATIENCE = 5.0
-"""Seconds for which an answer may be awaited before an abort condition counts it as missing; or `over`, if longer."""
+"""Seconds for which a stream may be silent before an abort condition counts its request as missing; or `over`, if
+longer."""
 STATS_OVER = 3.0
 """Seconds that the progress line looks back."""
+
+
+def patience_of(experiment: Experiment) -> float:
+    """Seconds of silence after which a request counts as missing while the run lasts.
+
+    Of an answer that is not streamed nothing is heard until all of it is there: for those it is their client's own.
+    """
+    return max(load.timeout if not load.stream else PATIENCE for load in experiment.load)
 
 
 async def watch_aborts(
@@ -24,6 +33,7 @@ async def watch_aborts(
     probes: Callable[[str], ProbeFunction],
     clock: Clock,
     abort: Callable[[str], None],
+    patience: float = PATIENCE,
 ) -> None:
     """Judge every abort condition on its rolling window, again and again; on the first breach, abort and return."""
     at = clock.now()
@@ -31,8 +41,7 @@ async def watch_aborts(
         at = max(at + JUDGE_EVERY, clock.now())
         await clock.sleep_until(at)
         for condition in conditions:
-            patience = max(condition.over, PATIENCE)
-            window = recording.live_window(clock.now(), condition.over, pending_after=patience)
+            window = recording.live_window(clock.now(), condition.over, pending_after=max(condition.over, patience))
             verdict = judge_abort(condition, window, probes(condition.probe))
             if verdict.outcome == "passed":
                 abort(f"{condition.title}: {verdict.figure} over the last {condition.over:.3g} s")

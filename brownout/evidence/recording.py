@@ -51,6 +51,7 @@ class Recording:
         self._in_order = True
         self._failures = 0
         self._unanswered: dict[int, tuple[float, str, str | None]] = {}
+        self._heard: dict[int, float] = {}
         self._transitions: list[Transition] = []
         self._of_breaker: dict[str, list[Transition]] = {}
         self._samples: list[Sample] = []
@@ -130,9 +131,14 @@ class Recording:
         """A request was sent; until it is added it is unanswered, which live windows show."""
         self._unanswered[id] = (intended, tier, load)
 
+    def request_heard(self, id: int, at: float) -> None:  # noqa: A002 - as above
+        """Some of its answer has come: it may take its time, but nobody is silent."""
+        self._heard[id] = at
+
     def add_request(self, request: Request) -> None:
         """A request is over, however it ended."""
         self._unanswered.pop(request.id, None)
+        self._heard.pop(request.id, None)
         self._failures += request.outcome != "ok"
         position = self._table.add(request)
         self._in_order &= _insert(self._by_due, position, key=self._when_due)
@@ -224,7 +230,7 @@ class Recording:
     def live_window(self, now: float, over: float, *, pending_after: float | None = None) -> Window:
         """The last `over` seconds as they look at `now`, for abort conditions.
 
-        A request counts when it *finished* in that stretch, or when it has been unanswered for longer than
+        A request counts when it *finished* in that stretch, or when nothing has been heard of it for longer than
         `pending_after` seconds (`over` where that is None), as `pending`: behind a black hole nothing ever finishes,
         and that must breach an availability.
         """
@@ -237,7 +243,7 @@ class Recording:
         return self._window("abort", start, now, requests, self._recent_history(start, now))
 
     def as_of(self, now: float, *, patience: float) -> "Recording":
-        """A copy in which every request that is unanswered for longer than `patience` seconds is there, as `pending`.
+        """A copy in which every request that was silent for longer than `patience` seconds is there, as `pending`.
 
         For a judgement while the run lasts: a question that nobody answers must not be missing from it.
         """
@@ -254,7 +260,7 @@ class Recording:
         return [
             _pending(id_, due, tier=tier, load=load)
             for id_, (due, tier, load) in self._unanswered.items()
-            if now - due > patience
+            if now - self._heard.get(id_, due) > patience
         ]
 
     def _recent_history(self, start: float, end: float) -> list[Transition]:

@@ -58,7 +58,7 @@ class AnswerFields:
         if body is None:
             self.error = self.error or "malformed_event"
             return
-        if "error" in body:
+        if body.get("error") is not None:
             self.read_error(body)
             return
         self._read_serving(body)
@@ -83,7 +83,7 @@ class AnswerFields:
         if body is None:
             self.error = "malformed_body" if self.status is not None and self.status < 300 else f"http_{self.status}"
             return
-        if "error" in body or (self.status is not None and self.status >= 300):
+        if body.get("error") is not None or (self.status is not None and self.status >= 300):
             self.error = f"http_{self.status}"
             self.read_error(body)
             return

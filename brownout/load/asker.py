@@ -29,6 +29,8 @@ class Record(Protocol):
         load: str | None,
     ) -> None: ...
 
+    def request_heard(self, id: int, at: float) -> None: ...  # noqa: A002 - the field's name in the evidence
+
     def add_request(self, request: Request) -> None: ...
 
 
@@ -54,6 +56,8 @@ class Asker:
             # Open loop: never queue behind our own pool, and let the one deadline below be the only one.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
             timeout=httpx.Timeout(None, connect=load.timeout),
+            # Streams are read as they come on the wire, and are timed without anybody's decompression.
+            headers={"accept-encoding": "identity"},
             trust_env=False,
         )
 
@@ -81,7 +85,7 @@ class Asker:
         outcome: Outcome = "timeout"
         try:
             async with asyncio.timeout(max(0.0, intended + self._load.timeout - sent)):
-                outcome = await self._exchange(question, caller, answer)
+                outcome = await self._exchange(number, question, caller, answer)
         except TimeoutError:
             answer.error = "client_timeout"
         except asyncio.CancelledError:
@@ -115,7 +119,7 @@ class Asker:
                     )
                 )
 
-    async def _exchange(self, question: Question, caller: Caller, answer: AnswerFields) -> Outcome:
+    async def _exchange(self, number: int, question: Question, caller: Caller, answer: AnswerFields) -> Outcome:
         body: dict[str, object] = {
             "model": "default",
             "messages": [{"role": "user", "content": question.text}],
@@ -133,7 +137,7 @@ class Asker:
                 if self._load.stream and response.status_code < 300:
                     # Closed by hand: leaving a generator to the collector would keep the connection.
                     async with contextlib.aclosing(events(response.aiter_raw())) as stream:
-                        await self._follow(stream, answer)
+                        await self._follow(number, stream, answer)
                 else:
                     answer.read_body(await response.aread(), self._clock.now())
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -152,6 +156,8 @@ class Asker:
             headers[DEADLINE_HEADER] = str(round(self._load.deadline * 1000))
         return headers
 
-    async def _follow(self, stream: AsyncIterator[bytes], answer: AnswerFields) -> None:
+    async def _follow(self, number: int, stream: AsyncIterator[bytes], answer: AnswerFields) -> None:
         async for data in stream:
-            answer.read_chunk(data, self._clock.now())
+            now = self._clock.now()
+            self._record.request_heard(number, now)
+            answer.read_chunk(data, now)

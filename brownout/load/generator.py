@@ -78,10 +78,10 @@ def arrivals(load: Load, *, until: float, rng: random.Random) -> Iterator[float]
         yield at
 
 
-async def offer(streams: Sequence[Stream], *, until: float, clock: Clock, grace: float = 3.0) -> None:
+async def offer(streams: Sequence[Stream], *, until: float, clock: Clock, grace: float) -> None:
     """Offer the load until that time of the run, then wait up to `grace` seconds for the last answers.
 
-    Unanswered requests are cancelled at the end; `ask` records them as given up.
+    Unanswered requests are cancelled at the end; `ask` records them as given up. What `ask` raises ends it at once.
     """
     running: set[asyncio.Task[None]] = set()
     failed: list[BaseException] = []
@@ -101,7 +101,7 @@ async def offer(streams: Sequence[Stream], *, until: float, clock: Clock, grace:
             running.add(task)
             task.add_done_callback(finished)
             if failed:
-                break
+                raise failed[0]
         await clock.sleep_until(until)
         if running:
             await asyncio.wait(set(running), timeout=grace)

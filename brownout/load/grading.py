@@ -11,8 +11,9 @@ from typing import Protocol
 
 from brownout.target import Document, Question
 
-_CITED = re.compile(r"(?P<text>[^\[\]]*)(?P<ids>(?:\[[^\[\]\s]+\]\s*)+)")
+_IDS = re.compile(r"(?:\[[^\[\]\s]+\]\s*)+")
 _ID = re.compile(r"\[([^\[\]\s]+)\]")
+_BRACKET = re.compile(r"[\[\]]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -45,12 +46,14 @@ class CitedSentences:
 
     def __call__(self, question: Question, answer: str) -> Grade:
         claims = supported = 0
-        for cited in _CITED.finditer(answer):
-            sentence = _plain(_SENTENCE_END.split(cited["text"].strip())[-1])
+        end = 0
+        for ids in _IDS.finditer(answer):
+            said, end = answer[end : ids.start()], ids.end()
+            sentence = _plain(_SENTENCE_END.split(_BRACKET.split(said)[-1].strip())[-1])
             if not sentence:
                 continue
             claims += 1
-            texts = [self._texts.get((question.tenant, id_), "") for id_ in _ID.findall(cited["ids"])]
+            texts = [self._texts.get((question.tenant, id_), "") for id_ in _ID.findall(ids[0])]
             supported += any(sentence in text for text in texts)
         return Grade(claims, supported)
 

@@ -64,7 +64,12 @@ class Writer:
         self._ask = ask
         self._learn = learn
 
-    async def run(self, *, until: float, grace: float = 3.0) -> None:
+    @property
+    def timeout(self) -> float:
+        """Seconds for which an acknowledgement is awaited."""
+        return self._writes.timeout
+
+    async def run(self, *, until: float, grace: float) -> None:
         """Write until that time of the run, then wait up to `grace` seconds for what is under way."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:

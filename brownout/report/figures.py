@@ -83,20 +83,25 @@ class Part:
 
 
 def parts(
-    requests: Sequence[Request], faults: Sequence[FaultSpan], *, end: float, steady: float = math.inf
+    requests: Sequence[Request],
+    faults: Sequence[FaultSpan],
+    *,
+    end: float,
+    steady: Sequence[Request] | None = None,
 ) -> list[Part]:
     """Before the first fault, while any was on, and after the last heal; the whole run where there was no fault.
 
-    `steady` is when the steady state before the first fault was last judged: what was asked after that may have met the
-    fault on its way, and counts in no part.
+    `steady` is what the steady state before the first fault is judged on, all that was asked before it where None: what
+    was under way as the fault came on counts in no part, nor does what was asked between two faults.
     """
     spans = merged(faults, end=end)
     if not spans:
         return [Part(WHOLE, end, tuple(requests))]
-    first, last = min(spans[0][0], steady), spans[-1][1]
+    first, last = spans[0][0], spans[-1][1]
+    before = (r for r in requests if r.intended < first) if steady is None else steady
     inside = tuple(r for r in requests if any(on <= r.intended < off for on, off in spans))
     found = [
-        Part(BEFORE, first, tuple(r for r in requests if r.intended < first)),
+        Part(BEFORE, first, tuple(before)),
         Part(BROKEN, sum(off - on for on, off in spans), inside),
     ]
     if last < end:

@@ -13,7 +13,7 @@ from brownout.experiment import Experiment
 from brownout.judge import Judged, Judgement, windows
 from brownout.report.budget import Alerts, alerts_of
 from brownout.report.crosscheck import CrossCheck, cross_check
-from brownout.report.figures import Part, Stretch, parts, stretch
+from brownout.report.figures import BEFORE, Part, Stretch, parts, stretch
 from brownout.report.summary import BLOCKS, headline
 from brownout.report.text import grouped
 from brownout.units import format_seconds, format_share
@@ -55,7 +55,7 @@ class RunView:
             self.requests,
             self.recording.faults,
             end=self.duration,
-            steady=self.duration if steady is None else steady.end,
+            steady=None if steady is None else tuple(steady.requests),
         )
 
     @cached_property
@@ -75,9 +75,16 @@ class RunView:
         return cross_check(self.experiment, self.recording, server=server, end=self.judgement.end)
 
     @property
-    def uncounted(self) -> int:
-        """Requests that count in no part of the run."""
-        return len(self.requests) - sum(part.requests for part in self.stretches)
+    def under_way(self) -> int:
+        """Requests that were under way as the first fault came on; they count in no part of the run."""
+        first = min((span.on for span in self.recording.faults), default=0.0)
+        counted = sum(part.requests for part in self.stretches if part.name == BEFORE)
+        return sum(request.intended < first for request in self.requests) - counted
+
+    @property
+    def between(self) -> int:
+        """Requests that were asked between two faults; they count in no part of the run either."""
+        return len(self.requests) - sum(part.requests for part in self.stretches) - self.under_way
 
     @property
     def started(self) -> str:

@@ -83,6 +83,14 @@ def test_unanswered_requests_are_in_no_window_that_is_judged_afterwards() -> Non
     assert recording.window("during", 0.0, 10.0).requests == ()
 
 
+def test_a_stream_that_is_heard_of_is_not_missing_however_long_it_takes() -> None:
+    recording = Recording()
+    recording.request_started(1, 0.0)
+    recording.request_heard(1, 7.0)
+    assert recording.live_window(9.0, 1.0, pending_after=5.0).requests == ()
+    assert len(recording.live_window(13.0, 1.0, pending_after=5.0).requests) == 1
+
+
 def test_a_copy_as_of_now_has_the_overdue_requests_in_its_windows() -> None:
     recording = Recording()
     recording.request_started(1, 1.0)

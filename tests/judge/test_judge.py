@@ -78,7 +78,7 @@ def outcomes(judgement: Judgement) -> dict[str, list[str]]:
 def test_windows_are_cut_where_the_fault_was_really_on_and_really_off() -> None:
     cut = windows(DRILL, recording(), end=60.5)
     assert {block: window and (window.start, window.end) for block, window in cut.items()} == {
-        "steady-state before": (0.0, pytest.approx(9.02)),
+        "steady-state before": (0.0, 10.02),
         "during": (10.02, 30.04),
         "after": (30.04, 60.5),
         "steady-state after": (50.5, 60.5),
@@ -92,6 +92,27 @@ def test_questions_under_way_as_the_fault_came_on_say_nothing_of_the_steady_stat
     for number in range(10):
         made.add_request(request(5000 + number, 9.6 + number / 100, outcome="error", ttft=None, total=1.0))
     assert judged(made).outcome == "passed"
+    before = windows(DRILL, made)["steady-state before"]
+    assert before is not None
+    assert max(request.done or 0.0 for request in before.requests) <= 10.02
+
+
+def test_long_answers_are_under_way_for_longer() -> None:
+    made = Recording()
+    record_run(made)
+    for number in range(100):
+        made.add_request(request(5000 + number, 6.1 + number / 30, outcome="cut", total=4.0))
+    assert judged(made).outcome == "passed"
+
+
+def test_answers_that_hang_before_the_fault_are_not_taken_for_ones_that_met_it() -> None:
+    made = Recording()
+    record_run(made)
+    for number in range(100):
+        made.add_request(request(5000 + number, number / 20, outcome="timeout", ttft=None, total=30.0))
+    outcome = judged(made)
+    assert outcome.outcome == "inconclusive"
+    assert "no steady state to start from" in outcome.reasons[0]
 
 
 def test_overlapping_faults_make_one_window_from_the_first_on_to_the_last_off() -> None:
@@ -108,13 +129,13 @@ def test_without_a_fault_there_is_no_during_and_no_after() -> None:
     cut = windows(DRILL, Recording())
     assert (cut["during"], cut["after"]) == (None, None)
     assert cut["steady-state before"] is not None
-    assert cut["steady-state before"].end == DRILL.first_fault - 1.0
+    assert cut["steady-state before"].end == DRILL.first_fault
 
 
 def test_a_run_that_ended_before_its_first_fault_has_a_short_steady_state() -> None:
     cut = windows(DRILL, Recording(), end=4.0)
     assert cut["steady-state before"] is not None
-    assert cut["steady-state before"].end == 3.0
+    assert cut["steady-state before"].end == 4.0
     # What was judged before is not judged once more as if it were the end.
     assert cut["steady-state after"] is None
 

@@ -38,10 +38,14 @@ class Recorded:
     requests: list[Request] = field(default_factory=list)
 
     waiting: list[tuple[str, str | None]] = field(default_factory=list)
+    heard: list[float] = field(default_factory=list)
 
     def request_started(self, id: int, intended: float, *, tier: str, load: str | None) -> None:  # noqa: A002
         self.started.append(id)
         self.waiting.append((tier, load))
+
+    def request_heard(self, id: int, at: float) -> None:  # noqa: A002
+        self.heard.append(at)
 
     def add_request(self, request: Request) -> None:
         self.requests.append(request)
@@ -65,6 +69,7 @@ def ask(
             await reader.readexactly(length)
             assert b"bearer secret" in head.lower()
             assert said in head.lower()
+            assert b"accept-encoding: identity" in head.lower()
             assert (b"x-request-timeout-ms" in head.lower()) is bool(said)
             assert answer is not None
             try:
@@ -90,6 +95,8 @@ def ask(
     asyncio.run(work())
     assert recorded.started == [7]
     assert recorded.waiting == [("pro", name)]
+    if stream and recorded.requests[0].first_token is not None:
+        assert recorded.heard[0] <= recorded.requests[0].first_token
     (request,) = recorded.requests
     return request
 
@@ -130,6 +137,21 @@ def test_a_complete_stream_is_ok_and_timed_from_when_it_was_due() -> None:
     assert request.warnings == ("documents from the cache",)
     assert request.citations == ("mb-1",)
     assert request.attempts == {"vector-db": 2}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_error_that_is_null_is_none(stream: bool) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = {"error": None, "choices": [{"delta": {"content": "yes"}, "message": {"content": "yes"}}]}
+        if stream:
+            writer.write(head() + event(body) + event(b"[DONE]"))
+        else:
+            writer.write(head(kind="application/json") + json.dumps(body).encode())
+
+    request = ask(answer, stream=stream)
+
+    assert (request.outcome, request.error) == ("ok", None)
+    assert request.first_token is not None
 
 
 def test_a_stream_without_its_end_mark_is_cut() -> None:

@@ -108,7 +108,7 @@ def test_a_generator_that_is_behind_still_lets_others_have_their_turn() -> None:
 
     async def work() -> None:
         ticking = asyncio.create_task(tick())
-        await offer([stream(Load(rate=Rate(2000)), ask)], until=1, clock=clock)
+        await offer([stream(Load(rate=Rate(2000)), ask)], until=1, clock=clock, grace=0.05)
         ticking.cancel()
 
     run(work())
@@ -123,7 +123,7 @@ def test_every_question_is_asked_by_a_caller_of_its_tenant() -> None:
     async def ask(number: int, intended: float, question: Question, caller: Caller) -> None:
         pairs.add((question.tenant, caller.tenant))
 
-    run(offer([stream(Load(rate=Rate(50)), ask)], until=2, clock=FakeClock()))
+    run(offer([stream(Load(rate=Rate(50)), ask)], until=2, clock=FakeClock(), grace=0.05))
 
     assert pairs == {("acme", "acme"), ("umbra", "umbra")}
 
@@ -152,13 +152,16 @@ def test_questions_that_nobody_may_ask_are_refused(
         stream(load, ask, questions=questions, callers=callers)
 
 
-def test_an_error_of_ours_while_asking_ends_the_load_loudly() -> None:
+def test_an_error_of_ours_while_asking_ends_the_load_loudly_and_at_once() -> None:
+    clock = FakeClock()
+
     async def ask(number: int, intended: float, question: Question, caller: Caller) -> None:
         msg = "a bug"
         raise RuntimeError(msg)
 
     with pytest.raises(RuntimeError, match="a bug"):
-        run(offer([stream(Load(), ask)], until=10, clock=FakeClock()))
+        run(offer([stream(Load(), ask)], until=10, clock=clock, grace=0.05))
+    assert clock.time < 1
 
 
 EVERYBODY = [Caller(tenant, tier, "") for tenant in ("acme", "umbra") for tier in ("free", "pro")]
@@ -176,7 +179,7 @@ def asked(*loads: Load, until: float = 4.0, seed: int = 0) -> dict[str | None, A
         return ask
 
     streams = [stream(load, asker(load.name), callers=EVERYBODY, seed=seed) for load in loads]
-    run(offer(streams, until=until, clock=FakeClock()))
+    run(offer(streams, until=until, clock=FakeClock(), grace=0.05))
     return found
 
 

@@ -34,3 +34,9 @@ def test_a_statement_is_supported_where_a_cited_document_of_the_tenant_makes_it(
     answer: str, claims: int, supported: int
 ) -> None:
     assert CitedSentences(DOCUMENTS)(ASKED, answer) == Grade(claims, supported)
+
+
+def test_a_long_answer_without_citations_is_graded_in_no_time() -> None:
+    # Measured in work, not in seconds: a pattern that begins anew at each of its characters would not end within any
+    # patience.
+    assert CitedSentences(DOCUMENTS)(ASKED, "Refunds are paid. " * 50_000) == Grade(0, 0)
