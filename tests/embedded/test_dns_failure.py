@@ -66,7 +66,7 @@ def test_a_name_that_fails_is_proved_by_who_asks_and_healed_at_once(wire: Wire, 
             unasked = await proof_of(wire, breakage)
             assert not unasked.works
             with pytest.raises(raised):
-                await wire.address(lifetime=0.3 if answer == "timeout" else PATIENCE_S)
+                await wire.address(lifetime=1.0 if answer == "timeout" else PATIENCE_S)
             proof = await proof_of(wire, breakage)
             assert proof.works
             # Who gets no answer in time asks again.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -204,6 +205,22 @@ class Chaos:
             else:
                 return result
             wait_for_calm()
+
+    def run_defenceless(self, experiment: str | Path, *options: str, expect: Expectation, scale: str = SCALE) -> Result:
+        """Run it without a defence, up to a moment after its faults have been healed.
+
+        It must fail while they are on; how it recovers, or does not, says no more, and takes half of the time.
+        """
+        path = EXPERIMENTS / experiment if isinstance(experiment, str) else experiment
+        text = path.read_text()
+        ends = [int(at) + int(lasts) for at, lasts in re.findall(r"^    at: (\d+)s\n    for: (\d+)s$", text, re.M)]
+        text, durations = re.subn(r"^duration: \d+s$", f"duration: {max(ends) + 4}s", text, flags=re.M)
+        text, blocks = re.subn(r"^  after:\n(?:    .*\n)+", "", text, flags=re.M)
+        assert (durations, blocks) == (1, 1), path
+        self.folder.mkdir(exist_ok=True, parents=True)
+        short = self.folder / path.name
+        short.write_text(text)
+        return self.run(short, *options, expect=expect, scale=scale)
 
     def _once(self, path: Path, *options: str, scale: str) -> Result:
         shutil.rmtree(self.folder / "runs", ignore_errors=True)

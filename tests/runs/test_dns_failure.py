@@ -25,10 +25,10 @@ def test_another_provider_takes_over_from_one_whose_name_does_not_resolve(chaos:
 
 def test_without_failover_a_name_that_does_not_resolve_degrades_the_answers(chaos: Chaos) -> None:
     expected = fails(("during", "failover"), one_of=[("during", "availability"), ("during", "degradation")])
-    chaos.run("dns_failure.yaml", "--set", "failover=off", "--no-abort", expect=expected)
+    chaos.run_defenceless("dns_failure.yaml", "--set", "failover=off", "--no-abort", expect=expected)
 
 
 def test_without_the_breaker_the_name_is_asked_for_again_and_again(chaos: Chaos) -> None:
     # A failure that is known is a quick one: users notice nothing.
     expected = fails(("during", "breaker"), spares=[("during", "availability")])
-    chaos.run("dns_failure.yaml", "--set", "breaker=off", "--no-abort", expect=expected)
+    chaos.run_defenceless("dns_failure.yaml", "--set", "breaker=off", "--no-abort", expect=expected)

@@ -18,8 +18,8 @@ def test_a_shipped_experiment_passes(chaos: Chaos, name: str) -> None:
 
 def test_without_failover_every_second_request_meets_the_killed_replica(chaos: Chaos) -> None:
     expected = fails(one_of=WORSE, spares=[("during", "restart")])
-    chaos.run("inference_pod_kill.yaml", *DEFENCELESS, expect=expected)
+    chaos.run_defenceless("inference_pod_kill.yaml", *DEFENCELESS, expect=expected)
 
 
 def test_without_failover_a_dead_engine_is_an_outage_for_every_second_request(chaos: Chaos) -> None:
-    chaos.run("gpu_oom.yaml", *DEFENCELESS, expect=fails(one_of=WORSE))
+    chaos.run_defenceless("gpu_oom.yaml", *DEFENCELESS, expect=fails(one_of=WORSE))

@@ -96,6 +96,7 @@ def test_an_interruption_while_it_comes_up_leaves_nothing(chaos: Chaos) -> None:
     assert started.survivors(within=0) == []
 
 
+@pytest.mark.long
 def test_our_own_proxy_dying_is_no_finding(chaos: Chaos) -> None:
     started = mid_fault(chaos)
     (proxy,) = (process for process in started.family.values() if "brownout.proxy" in process.cmdline())
@@ -107,6 +108,7 @@ def test_our_own_proxy_dying_is_no_finding(chaos: Chaos) -> None:
     assert started.survivors(within=0) == []
 
 
+@pytest.mark.long
 def test_a_killed_supervisor_takes_its_services_with_it(chaos: Chaos) -> None:
     started = mid_fault(chaos)
     (supervisor,) = psutil.Process(started.process.pid).children()

@@ -39,12 +39,12 @@ def test_another_provider_takes_over_from_one_that_hangs(chaos: Chaos) -> None:
 
 
 def test_without_failover_an_outage_degrades_the_answers(chaos: Chaos) -> None:
-    chaos.run("llm_provider_outage.yaml", "--set", "failover=off", "--no-abort", expect=fails(one_of=WORSE))
+    chaos.run_defenceless("llm_provider_outage.yaml", "--set", "failover=off", "--no-abort", expect=fails(one_of=WORSE))
 
 
 def test_without_the_breaker_everyone_waits_for_a_provider_that_hangs(chaos: Chaos) -> None:
     expected = fails(("during", "breaker"), ("during", "ttft"))
-    chaos.run("llm_provider_outage.yaml", "--set", "breaker=off", "--no-abort", expect=expected)
+    chaos.run_defenceless("llm_provider_outage.yaml", "--set", "breaker=off", "--no-abort", expect=expected)
 
 
 def test_a_rate_limit_opens_no_breaker_and_the_provider_is_left_alone(chaos: Chaos) -> None:
@@ -63,7 +63,7 @@ def test_without_failover_a_rate_limit_degrades_the_answers(chaos: Chaos) -> Non
             query = "SELECT count(*) FROM transition WHERE dependency = 'llm-primary' AND new = 'open'"
             assert evidence.execute(query).fetchone() == (0,)
 
-    chaos.run("provider_rate_limit.yaml", "--set", "failover=off", "--no-abort", expect=degrades)
+    chaos.run_defenceless("provider_rate_limit.yaml", "--set", "failover=off", "--no-abort", expect=degrades)
 
 
 def test_a_gateway_that_does_not_heed_retry_after_keeps_asking(chaos: Chaos) -> None:
@@ -71,7 +71,7 @@ def test_a_gateway_that_does_not_heed_retry_after_keeps_asking(chaos: Chaos) -> 
         fails(("during", "retry_amplification"))(result)
         assert failed_requests(result) >= 50
 
-    chaos.run("provider_rate_limit.yaml", "--set", "honour-retry-after=off", expect=asked_again_and_again)
+    chaos.run_defenceless("provider_rate_limit.yaml", "--set", "honour-retry-after=off", expect=asked_again_and_again)
 
 
 def test_a_stalled_stream_ends_with_a_marked_error_and_the_next_ones_are_whole(chaos: Chaos) -> None:
@@ -84,9 +84,9 @@ def test_a_stalled_stream_ends_with_a_marked_error_and_the_next_ones_are_whole(c
 
 def test_without_the_limit_between_tokens_a_stall_is_not_noticed_in_time(chaos: Chaos) -> None:
     expected = fails(("during", "breaker"))
-    chaos.run("stream_stall.yaml", "--set", "llm.inter-token-timeout=600s", "--no-abort", expect=expected)
+    chaos.run_defenceless("stream_stall.yaml", "--set", "llm.inter-token-timeout=600s", "--no-abort", expect=expected)
 
 
 def test_without_the_breaker_every_stream_stalls(chaos: Chaos) -> None:
     expected = fails(("during", "breaker"), ("during", "availability"))
-    chaos.run("stream_stall.yaml", "--set", "breaker=off", "--no-abort", expect=expected)
+    chaos.run_defenceless("stream_stall.yaml", "--set", "breaker=off", "--no-abort", expect=expected)

@@ -39,12 +39,14 @@ def test_naive_retries_make_an_outage_a_storm(chaos: Chaos) -> None:
         ]
         assert [one["value"] > 2 for one in amplified] == [True, True]
 
-    chaos.run("retry_storm.yaml", "--set", "retry=naive", expect=amplifies, scale=HALF)
+    chaos.run_defenceless("retry_storm.yaml", "--set", "retry=naive", expect=amplifies, scale=HALF)
 
 
 def test_without_service_modes_nobody_gets_an_answer_when_everything_is_dead(chaos: Chaos) -> None:
     expected = fails(("during", "availability"), ("during", "detected"))
-    chaos.run("emergency_tier.yaml", "--set", "service-modes=off", "--no-abort", expect=expected, scale=HALF)
+    chaos.run_defenceless(
+        "emergency_tier.yaml", "--set", "service-modes=off", "--no-abort", expect=expected, scale=HALF
+    )
 
 
 def test_without_deadlines_users_give_up_before_they_are_told_anything(chaos: Chaos) -> None:
@@ -54,7 +56,9 @@ def test_without_deadlines_users_give_up_before_they_are_told_anything(chaos: Ch
 
 def test_without_a_bound_on_their_age_cached_documents_grow_old(chaos: Chaos) -> None:
     expected = fails(("during", "staleness"))
-    chaos.run("stale_cache_policy.yaml", "--set", "balanced.max-staleness=3600s", expect=expected, scale=HALF)
+    chaos.run_defenceless(
+        "stale_cache_policy.yaml", "--set", "balanced.max-staleness=3600s", expect=expected, scale=HALF
+    )
 
 
 def test_without_hysteresis_the_service_flaps(chaos: Chaos) -> None:
@@ -62,25 +66,27 @@ def test_without_hysteresis_the_service_flaps(chaos: Chaos) -> None:
         fails(("during", "metric"))(result)
         assert result.of("during", "metric")["value"] >= 6
 
-    chaos.run("hysteresis_no_flapping.yaml", "--set", "hysteresis=off", "--no-abort", expect=flaps, scale=HALF)
+    chaos.run_defenceless(
+        "hysteresis_no_flapping.yaml", "--set", "hysteresis=off", "--no-abort", expect=flaps, scale=HALF
+    )
 
 
 def test_without_the_breaker_everyone_waits_for_the_one_that_hangs_before_the_last_is_asked(chaos: Chaos) -> None:
     expected = fails(("during", "breaker"), ("during", "ttft"))
-    chaos.run("failover_chain.yaml", "--set", "breaker=off", "--no-abort", expect=expected, scale=HALF)
+    chaos.run_defenceless("failover_chain.yaml", "--set", "breaker=off", "--no-abort", expect=expected, scale=HALF)
 
 
 def test_a_policy_that_allows_stand_ins_is_told_from_the_strict_one(chaos: Chaos, tmp_path: Path) -> None:
     text = (EXPERIMENTS / "strict_policy_fails_fast.yaml").read_text()
     lenient = tmp_path / "lenient.yaml"
     lenient.write_text(text.replace("policy: strict", "policy: available"))
-    chaos.run(lenient, expect=fails(("during", "shed")), scale=HALF)
+    chaos.run_defenceless(lenient, expect=fails(("during", "shed")), scale=HALF)
 
 
 def test_an_answer_that_takes_its_time_is_no_quick_refusal(chaos: Chaos) -> None:
     slow = ("--set", "vector-db.timeout=30s", "--set", "breaker=off")
     expected = fails(("during", "error_rate"), ("during", "shed"))
-    chaos.run("strict_policy_fails_fast.yaml", *slow, expect=expected, scale=HALF)
+    chaos.run_defenceless("strict_policy_fails_fast.yaml", *slow, expect=expected, scale=HALF)
 
 
 @pytest.mark.parametrize("tenant_filter", ["off", "fresh-only"])
@@ -90,12 +96,12 @@ def test_a_filter_that_is_missing_everywhere_or_on_the_stand_ins_alone_leaks(cha
         assert result.of("during", "isolation")["value"] >= 5
 
     setting = f"tenant-filter={tenant_filter}"
-    chaos.run("tenant_isolation_under_failure.yaml", "--set", setting, expect=leaks, scale=HALF)
+    chaos.run_defenceless("tenant_isolation_under_failure.yaml", "--set", setting, expect=leaks, scale=HALF)
 
 
 def test_without_the_last_known_flags_the_configured_policy_counts_and_refuses(chaos: Chaos) -> None:
     expected = fails(("during", "metric"), ("during", "availability"))
-    chaos.run("feature_flag_outage.yaml", "--set", "flags.last-known=off", expect=expected, scale=HALF)
+    chaos.run_defenceless("feature_flag_outage.yaml", "--set", "flags.last-known=off", expect=expected, scale=HALF)
 
 
 def test_without_tombstones_copies_of_deleted_documents_are_served(chaos: Chaos) -> None:
@@ -103,4 +109,4 @@ def test_without_tombstones_copies_of_deleted_documents_are_served(chaos: Chaos)
         fails(("during", "uncited"))(result)
         assert result.of("during", "uncited")["value"] >= 5
 
-    chaos.run("tombstoned_document.yaml", "--set", "tombstones=off", expect=serves, scale=HALF)
+    chaos.run_defenceless("tombstoned_document.yaml", "--set", "tombstones=off", expect=serves, scale=HALF)
