@@ -16,7 +16,7 @@ import httpx
 
 from brownout import process, registry
 from brownout.clock import RunClock
-from brownout.errors import BrownoutError
+from brownout.errors import BrownoutError, said
 from brownout.evidence.model import Event, KnownDocument, KnownQuestion
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
@@ -294,7 +294,7 @@ class Run:
         try:
             yield
         except Exception as error:
-            self._trouble(f"{what}: {_said(error)}")
+            self._trouble(f"{what}: {said(error)}")
 
     def _check_lateness(self) -> None:
         """A load generator that cannot keep up makes the system look slow, so its figures are no evidence."""
@@ -345,9 +345,9 @@ class Run:
 
     def _ended(self, task: asyncio.Task[None], *, vital: bool) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._trouble(_said(error))
+            self._trouble(said(error))
             if vital:
-                self.stop(f"a part of Brownout failed: {_said(error)}")
+                self.stop(f"a part of Brownout failed: {said(error)}")
 
     def _trouble(self, what: str) -> None:
         self.errors.append(what)
@@ -369,7 +369,3 @@ class Run:
 
 def _documents(target: Target) -> Sequence[Document]:
     return target.documents() if isinstance(target, KnowsDocuments) else ()
-
-
-def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, BrownoutError) else f"{type(error).__name__}: {error}"
