@@ -272,11 +272,14 @@ class Run:
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
         if self._target is not None:
             self.progress.phase("tear down")
+        down = False
         with self._guarded("tearing down"):
             if self._target is not None:
                 await self._target.down()
+                down = True
         with self._guarded("closing the ledger"):
-            if self._target is not None and self._ledger is not None:
+            # What could not be taken down is left to `chaos heal`, which finds it in the ledger.
+            if down and self._ledger is not None:
                 self._ledger.end(self.plan.id)
         judgement = self.judgement()
         if self._writer is not None:

@@ -78,6 +78,17 @@ def test_what_fails_on_our_side_is_never_green(
     assert read_run(run.plan.evidence).info.outcome == "inconclusive"
 
 
+def test_a_target_that_could_not_be_taken_down_is_left_in_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = {"heal_error": FaultError("the proxy is gone"), "down_error": EnvironmentProblem("a process would not end")}
+    play(Tiny(**stuck), tmp_path / "run", monkeypatch)
+
+    with Ledger.open() as ledger:
+        assert [run.id for run in ledger.open_runs()] == ["run-1"]
+        assert [fault.state for fault in ledger.faults("run-1")] == ["on"]
+
+
 def test_closing_again_gives_the_same_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The engine swallows what a control raises, and whoever comes next must not find a second, green verdict.
     judgement, run = play(Tiny(down_error=RuntimeError("a bug")), tmp_path / "run", monkeypatch)
