@@ -6,8 +6,9 @@ from contextlib import suppress
 
 from brownout import registry
 from brownout.breakage import LinkPlace
+from brownout.checkreader import nonsense
 from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, shown
-from brownout.experiment import Check, Experiment, Step
+from brownout.experiment import Block, Check, Experiment, Step
 from brownout.parameters import Parameter, parameters_of, parse
 from brownout.registry import Fault, Probe, Registry
 from brownout.system import Plan, ServiceName, Topology, UnknownFamily, UnknownPlace
@@ -44,15 +45,22 @@ def fit(
 
     Raises:
         InvalidInput: the experiment names a service, link, dependency, policy, question set or setting that the target
-            does not have, or a fault that it cannot do; `InvalidInputs` where it does several of these.
-        EnvironmentProblem: a fault is broken.
+            does not have, a fault that it cannot do, or arguments that make no sense; `InvalidInputs` where it does
+            several of these.
+        EnvironmentProblem: a fault or a probe is broken.
     """
     known_faults, known_probes = faults or registry.faults(), probes or registry.probes()
     problems: list[InvalidInput] = []
     for step in experiment.method:
         problems += _of_step(step, known_faults.get(step.fault), target_name, topology)
-    for check in (*experiment.steady_state, *experiment.during, *experiment.after, *experiment.abort):
-        problems += _of_check(check, parameters_of(known_probes.get(check.probe)), topology)
+    blocks: tuple[tuple[Block, Sequence[Check]], ...] = (
+        ("steady-state before", experiment.steady_state),
+        ("during", experiment.during),
+        ("after", experiment.after),
+        ("abort", experiment.abort),
+    )
+    for block, check in ((block, check) for block, checks in blocks for check in checks):
+        problems += _of_check(check, known_probes.get(check.probe), block, topology)
     load = experiment.load
     for key, value, allowed in (
         ("policy", load.policy, topology.policies),
@@ -179,9 +187,12 @@ def _unknown_place(error: UnknownPlace, step: Step, target_name: str, topology: 
     return InvalidInput(problem, at=step.location, value=str(place), allowed=links, nearest=nearest)
 
 
-def _of_check(check: Check, parameters: Sequence[Parameter], topology: Topology) -> list[InvalidInput]:
+def _of_check(check: Check, probe: Probe, block: Block, topology: Topology) -> list[InvalidInput]:
     problems = []
-    for one in parameters:
+    # The reader has asked, too; but what makes sense at full length may make none in a run that is scaled.
+    if senseless := nonsense(check.probe, probe, check.arguments, block=block):
+        problems.append(InvalidInput(f"{check.probe}: {senseless}", at=check.location))
+    for one in parameters_of(probe):
         value = check.arguments.get(one.name)
         if isinstance(value, str) and one.type is ServiceName:
             # To look at all replicas of a service at once is as good as to look at one.
