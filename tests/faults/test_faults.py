@@ -109,6 +109,8 @@ CASES: list[tuple[Any, dict[str, Any], Breakage]] = [
         Delay(latency=0.0, jitter=1.0, course="square", period=2.0),
     ),
     (bandwidth, {"rate": Bandwidth(64_000.0)}, Throttle(rate=64_000.0)),
+    (bandwidth, {"rate": Bandwidth(3_000.0)}, Throttle(rate=3_000.0)),
+    (bandwidth, {"rate": Bandwidth(10_400.0)}, Throttle(rate=10_400.0)),
     (slow_close, {"delay": Latency(2.0)}, SlowClose(delay=2.0)),
     (slice_, {"size": Size(16)}, Slice(size=16)),
     (
@@ -184,6 +186,7 @@ def test_a_fault_breaks_what_its_arguments_say(fault: Any, given: dict[str, Any]
         (dns_failure, {"answer": "slow", "delay": Latency(0.0004)}, "delay: 1ms at least"),
         (stream_fault, {"failure": "slow_tokens", "gap": Duration(0.0004)}, "gap: 1ms at least"),
         (bandwidth, {"rate": Bandwidth(10.0)}, "rate: 1 kB/s is the least"),
+        (bandwidth, {"rate": Bandwidth(1500.0)}, "rate: whole kB/s below 10 kB/s, such as 2kB/s"),
         (slice_, {"size": Size(0)}, "size: at least 1 B"),
         (slice_, {"size": Size(8), "variation": Size(8)}, "variation: must be less than size"),
         (corrupt, {"share": Share(0.0)}, "share: must be above 0%"),
