@@ -117,7 +117,6 @@ class Run:
         self.info = run_info(self.plan, started_at=self.clock.started_at)
         self._writer = EvidenceWriter(self.plan.evidence, self.info)
         self.recording.sink = self._writer
-        self._stack.push_async_callback(self._writer.stop)
         self._writer.start()
         client = httpx.AsyncClient(timeout=2.0, trust_env=False)
         self._stack.push_async_callback(client.aclose)
@@ -281,15 +280,18 @@ class Run:
             # What could not be taken down is left to `chaos heal`, which finds it in the ledger.
             if down and self._ledger is not None:
                 self._ledger.end(self.plan.id)
-        judgement = self.judgement()
-        if self._writer is not None:
-            await self._writer.close(judgement)
         with self._guarded("closing"):
             await self._stack.aclose()
-        if len(judgement.errors) != len(self.judgement().errors):
-            # What failed after the verdict was written takes its green away all the same.
-            judgement = self.judgement()
-        return judgement
+        # Nothing is left that could fail but the evidence itself: what is written is what is returned.
+        if self._writer is None:
+            return self.judgement()
+        await self._writer.flush()
+        judgement = self.judgement()
+        await self._writer.close(judgement)
+        with self._guarded("closing the evidence"):
+            await self._writer.stop()
+        # Where the verdict could not be written, the file has none, and this one is not green either.
+        return judgement if self._writer.failed is None else self.judgement()
 
     @contextlib.contextmanager
     def _guarded(self, what: str) -> Iterator[None]:
