@@ -49,8 +49,8 @@ class CheckReader:
         if over < SHORTEST_LOOK:
             problem = f"over: got {arguments.written['over']}; a rolling window is at least 1s long"
             self._binder.note(problem, at=arguments.places["over"])
-        if nonsense := _nonsense(name, probe, values, block=block):
-            self._binder.note(f"{name}: {nonsense}", at=at)
+        if senseless := nonsense(name, probe, values, block=block):
+            self._binder.note(f"{name}: {senseless}", at=at)
         scaled = frozenset(one.name for one in parameters if one.type is Duration)
         # A default is a span like any other: written down here, it is scaled like the others.
         values = {
@@ -80,7 +80,7 @@ class CheckReader:
         return replace(given, entries={key: one for key, one in given.entries.items() if key != _OVER.key})
 
 
-def _nonsense(name: str, probe: Probe, arguments: Mapping[str, object], *, block: Block) -> str | None:
+def nonsense(name: str, probe: Probe, arguments: Mapping[str, object], *, block: Block) -> str | None:
     """What the probe itself says of its arguments: it raises `ValueError` where they make no sense, whatever it judges.
 
     Raises:

@@ -106,6 +106,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def said(error: BaseException) -> str:
+    """What an error says for itself; the kind of it as well, where it was not written for the user."""
+    return str(error) if isinstance(error, BrownoutError) else f"{type(error).__name__}: {error}"
+
+
 def nearest_name(name: str, allowed: Iterable[str]) -> str | None:
     """The allowed name that the user most likely meant, or None where nothing is close."""
     found = difflib.get_close_matches(name[:200], list(allowed), n=1, cutoff=0.6)

@@ -6,8 +6,9 @@ from contextlib import suppress
 
 from brownout import registry
 from brownout.breakage import LinkPlace
+from brownout.checkreader import nonsense
 from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, shown
-from brownout.experiment import WRITES, Check, Experiment, Step
+from brownout.experiment import WRITES, Block, Check, Experiment, Step
 from brownout.parameters import Parameter, parameters_of, parse
 from brownout.registry import Fault, Probe, Registry
 from brownout.system import LoadName, Plan, ServiceName, TierName, Topology, UnknownFamily, UnknownPlace
@@ -44,9 +45,9 @@ def fit(
 
     Raises:
         InvalidInput: the experiment names a service, link, dependency, policy, question set, tier, tenant or setting
-            that the target does not have, a stream of load that it does not have itself, or a fault that the target
-            cannot do; `InvalidInputs` where it does several of these.
-        EnvironmentProblem: a fault is broken.
+            that the target does not have, a stream of load that it does not have itself, a fault that the target
+            cannot do, or arguments that make no sense; `InvalidInputs` where it does several of these.
+        EnvironmentProblem: a fault or a probe is broken.
     """
     known_faults, known_probes = faults or registry.faults(), probes or registry.probes()
     problems: list[InvalidInput] = []
@@ -54,8 +55,14 @@ def fit(
         problems += _of_step(step, known_faults.get(step.fault), target_name, topology)
     streams = [load.name for load in experiment.load if load.name is not None]
     streams += [WRITES] if experiment.writes is not None else []
-    for check in (*experiment.steady_state, *experiment.during, *experiment.after, *experiment.abort):
-        problems += _of_check(check, parameters_of(known_probes.get(check.probe)), topology, streams)
+    blocks: tuple[tuple[Block, Sequence[Check]], ...] = (
+        ("steady-state before", experiment.steady_state),
+        ("during", experiment.during),
+        ("after", experiment.after),
+        ("abort", experiment.abort),
+    )
+    for block, check in ((block, check) for block, checks in blocks for check in checks):
+        problems += _of_check(check, known_probes.get(check.probe), block, topology, streams)
     for index, load in enumerate(experiment.load):
         for key, value, allowed in (
             ("policy", load.policy, topology.policies),
@@ -186,10 +193,13 @@ def _unknown_place(error: UnknownPlace, step: Step, target_name: str, topology: 
 
 
 def _of_check(
-    check: Check, parameters: Sequence[Parameter], topology: Topology, streams: Sequence[str]
+    check: Check, probe: Probe, block: Block, topology: Topology, streams: Sequence[str]
 ) -> list[InvalidInput]:
     problems = []
-    for one in parameters:
+    # The reader has asked, too; but what makes sense at full length may make none in a run that is scaled.
+    if senseless := nonsense(check.probe, probe, check.arguments, block=block):
+        problems.append(InvalidInput(f"{check.probe}: {senseless}", at=check.location))
+    for one in parameters_of(probe):
         value = check.arguments.get(one.name)
         if isinstance(value, str) and one.type is ServiceName:
             # To look at all replicas of a service at once is as good as to look at one.

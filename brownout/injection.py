@@ -4,13 +4,13 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from brownout.breakage import Breakage, LinkPlace, Place, ServicePlace
 from brownout.clock import Clock
-from brownout.errors import BrownoutError, EnvironmentProblem, FaultError
+from brownout.errors import BrownoutError, EnvironmentProblem, FaultError, said
 from brownout.evidence.model import Proof
 from brownout.ledger import Ledger
 from brownout.system import Breakable, ServiceFamily, ServiceName, System, UnknownFamily, UnknownPlace
@@ -226,8 +226,8 @@ class _Broken:
             self._left = True
             if self._renewal is not None:
                 self._renewal.cancel()
-                with suppress(asyncio.CancelledError):
-                    await self._renewal
+                # What it ended with has been reported, and is no reason not to heal.
+                await asyncio.wait({self._renewal})
             if not self._written:
                 return
             # An injection that failed may have failed half-way: what is in the ledger is healed either way.
@@ -249,25 +249,28 @@ class _Broken:
             # Not for long: a fault is healed in time even where nothing can be read of it.
             async with asyncio.timeout(PROVE_TIMEOUT):
                 return await self._system.target.prove(self._place, self._breakage, lease=self._lease)
-        except (BrownoutError, OSError, TimeoutError) as problem:
-            self._system.report(f"{self} could not be proved: {problem}")
-            return Proof(works=False, summary=f"What happened at {self._place} could not be read: {problem}")
+        except Exception as problem:
+            # A target of a user's own may raise anything; whatever it is, the fault is healed all the same.
+            self._system.report(f"{self} could not be proved: {said(problem)}")
+            return Proof(works=False, summary=f"What happened at {self._place} could not be read: {said(problem)}")
 
     async def _heal(self) -> None:
         system = self._system
-        last: Exception | None = None
         for left in reversed(range(HEAL_TRIES)):
             try:
                 await system.target.heal(self._place, self._breakage, lease=self._lease)
-            except (FaultError, OSError, TimeoutError) as problem:
-                last = problem
-                if left:
-                    await system.clock.sleep_until(system.clock.now() + _HEAL_PAUSE)
+            except Exception as problem:
+                # As with the proof; and what failed once may well be done the next time.
+                if not left:
+                    msg = (
+                        f"{self} could not be healed in {HEAL_TRIES} tries ({said(problem)}); "
+                        f"its lease ends it within {system.ttl:g} s"
+                    )
+                    system.report(msg)
+                    raise FaultError(msg) from problem
+                await system.clock.sleep_until(system.clock.now() + _HEAL_PAUSE)
             else:
                 return
-        msg = f"{self} could not be healed in {HEAL_TRIES} tries ({last}); its lease ends it within {system.ttl:g} s"
-        system.report(msg)
-        raise FaultError(msg) from last
 
     async def _renew(self) -> None:
         """Keep the lease up. One that is lost stays lost: the fault has ended where it acts."""
@@ -284,6 +287,10 @@ class _Broken:
                 if system.clock.now() - kept >= system.ttl:
                     system.report(f"{self} could not be renewed for {system.ttl:g} s and has lapsed: {problem}")
                     return
+            except Exception as problem:
+                # Nobody else hears of it: whoever leaves waits for this task to end, and no more.
+                system.report(f"{self} is not renewed any more and lapses within {system.ttl:g} s: {said(problem)}")
+                return
             else:
                 kept = system.clock.now()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from brownout import registry
 from brownout.clock import Clock
-from brownout.errors import BrownoutError, FaultError
+from brownout.errors import FaultError, said
 from brownout.evidence.model import Proof
 from brownout.evidence.recording import Recording
 from brownout.experiment import Step
@@ -128,8 +128,7 @@ class Method:
                 healed = True
         except Exception as error:
             # A fault of a user's own may raise anything; whatever it is, the run is not green.
-            kind = "" if isinstance(error, BrownoutError) else f"{type(error).__name__}: "
-            self._trouble(f"{step.title}: {kind}{error}")
+            self._trouble(f"{step.title}: {said(error)}")
             raise
         finally:
             if entered:

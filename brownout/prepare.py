@@ -2,12 +2,12 @@
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from brownout import registry
-from brownout.errors import EnvironmentProblem, InvalidInput
+from brownout.errors import EnvironmentProblem, InvalidInput, InvalidInputs, refuse
 from brownout.experiment import Experiment
 from brownout.fit import fit, parse_setting, settings_of
 from brownout.guards import check_guards
@@ -61,13 +61,18 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
     name, factory = _target(experiment, options.target)
     known = factory.settings()
     given = dict(parse_setting(text, known) for text in options.settings)
-    topology = factory.topology_of(settings_of(experiment, known) | given)
-    fitted = fit(experiment, target_name=name, topology=topology, settings=known) | given
+    values = settings_of(experiment, known) | given
+    topology = factory.topology_of(values)
     ports = _ports(options.ports, topology.services)
-    if options.heed_aborts:
-        check_guards(experiment)
+
+    def fitting(one: Experiment) -> None:
+        fit(one, target_name=name, topology=topology, settings=known)
+        if options.heed_aborts:
+            check_guards(one)
+
+    scaled = _scaled(experiment, options.scale, fitting)
     prometheus = plan_prometheus(
-        experiment,
+        scaled,
         options.prometheus,
         topology=topology,
         probes=registry.probes(),
@@ -76,18 +81,33 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
     folder = _make_folder(options.runs_dir, experiment)
     return RunPlan(
         id=f"{folder.name}.{secrets.token_hex(3)}",
-        experiment=experiment.scaled(options.scale),
+        experiment=scaled,
         target=name,
         seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
         scale=options.scale,
         folder=folder,
-        settings=fitted,
+        settings=values,
         ports=ports,
         command=tuple(options.command),
         instance=options.instance,
         heed_aborts=options.heed_aborts,
         prometheus=prometheus,
     )
+
+
+def _scaled(experiment: Experiment, scale: float, fitting: Callable[[Experiment], None]) -> Experiment:
+    """The experiment as it will run, if it fits. Where it does not because of the scale alone, that is said."""
+    scaled = experiment.scaled(scale)
+    try:
+        fitting(scaled)
+    except InvalidInput as error:
+        if scale == 1:
+            raise
+        # What is wrong at full length, too, is told as such.
+        fitting(experiment)
+        found = error.problems if isinstance(error, InvalidInputs) else (error,)
+        refuse([InvalidInput(f"at --scale {scale:g}: {one.problem}", at=one.at) for one in found])
+    return scaled
 
 
 def check(path: Path, *, target: str | None = None) -> str:

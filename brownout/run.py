@@ -15,7 +15,7 @@ import httpx
 
 from brownout import process, registry
 from brownout.clock import RunClock
-from brownout.errors import BrownoutError
+from brownout.errors import BrownoutError, said
 from brownout.evidence.model import Event
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
@@ -109,7 +109,6 @@ class Run:
         self.info = run_info(self.plan, started_at=self.clock.started_at)
         self._writer = EvidenceWriter(self.plan.evidence, self.info)
         self.recording.sink = self._writer
-        self._stack.push_async_callback(self._writer.stop)
         self._writer.start()
         client = httpx.AsyncClient(timeout=2.0, trust_env=False)
         self._stack.push_async_callback(client.aclose)
@@ -239,21 +238,27 @@ class Run:
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN)
         if self._target is not None:
             self.progress.phase("tear down")
+        down = False
         with self._guarded("tearing down"):
             if self._target is not None:
                 await self._target.down()
+                down = True
         with self._guarded("closing the ledger"):
-            if self._target is not None and self._ledger is not None:
+            # What could not be taken down is left to `chaos heal`, which finds it in the ledger.
+            if down and self._ledger is not None:
                 self._ledger.end(self.plan.id)
-        judgement = self.judgement()
-        if self._writer is not None:
-            await self._writer.close(judgement)
         with self._guarded("closing"):
             await self._stack.aclose()
-        if len(judgement.errors) != len(self.judgement().errors):
-            # What failed after the verdict was written takes its green away all the same.
-            judgement = self.judgement()
-        return judgement
+        # Nothing is left that could fail but the evidence itself: what is written is what is returned.
+        if self._writer is None:
+            return self.judgement()
+        await self._writer.flush()
+        judgement = self.judgement()
+        await self._writer.close(judgement)
+        with self._guarded("closing the evidence"):
+            await self._writer.stop()
+        # Where the verdict could not be written, the file has none, and this one is not green either.
+        return judgement if self._writer.failed is None else self.judgement()
 
     @contextlib.contextmanager
     def _guarded(self, what: str) -> Iterator[None]:
@@ -261,7 +266,7 @@ class Run:
         try:
             yield
         except Exception as error:
-            self._trouble(f"{what}: {_said(error)}")
+            self._trouble(f"{what}: {said(error)}")
 
     def _check_lateness(self) -> None:
         """A load generator that cannot keep up makes the system look slow, so its figures are no evidence."""
@@ -318,9 +323,9 @@ class Run:
 
     def _ended(self, task: asyncio.Task[None], *, vital: bool) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._trouble(_said(error))
+            self._trouble(said(error))
             if vital:
-                self.stop(f"a part of Brownout failed: {_said(error)}")
+                self.stop(f"a part of Brownout failed: {said(error)}")
 
     def _trouble(self, what: str) -> None:
         self.errors.append(what)
@@ -338,7 +343,3 @@ class Run:
 
     async def _until(self, at: float) -> None:
         await self.halt.unless(self.clock.sleep_until(at))
-
-
-def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, BrownoutError) else f"{type(error).__name__}: {error}"

@@ -6,6 +6,8 @@ from brownout.breakage import ProviderFailure
 from brownout.dialect import Options, Selection, dialects_offering
 from brownout.units import Share
 
+from ._milliseconds import refuse_shorter
+
 _FIRST_SEED, _LAST_SEED = 1, 2**63 - 1
 
 
@@ -44,7 +46,7 @@ def failing(failure: str, *, provider: str, **given: Any) -> ProviderFailure:
     Raises:
         InvalidInput: there is no such provider, or a value makes no sense.
         NotOffered: the provider has no such failure.
-        ValueError: the seed is none.
+        ValueError: the seed is none, or a span too short to be any.
     """
     dialects_offering(provider, failure)
     breakage = ProviderFailure(provider=provider, failure=failure, **given)
@@ -56,6 +58,7 @@ def failing(failure: str, *, provider: str, **given: Any) -> ProviderFailure:
         factor=breakage.factor,
         model=breakage.answering,
     )
+    refuse_shorter(delay=breakage.delay, gap=breakage.gap)
     Selection(first=breakage.first, every=breakage.every, share=breakage.share)
     if breakage.seed is not None and not _FIRST_SEED <= breakage.seed <= _LAST_SEED:
         msg = "seed: must be between 1 and 2^63-1"

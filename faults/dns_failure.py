@@ -9,6 +9,8 @@ from brownout.fault import fault
 from brownout.system import ServiceName, System
 from brownout.units import Latency
 
+from ._milliseconds import refuse_shorter
+
 _NONE = Latency(0.0)
 _LONGEST = 60.0
 
@@ -36,11 +38,12 @@ async def dns_failure(
         answer: `nxdomain`: there is no such name. `servfail`: the resolver could not find out. `refused`: it does not
             want to. `timeout`: it says nothing. `wrong-address`: an address where nothing listens, as of an instance
             that is gone. `slow`: the right address, late.
-        delay: by how much the answer is late; `slow` needs one, and `timeout` can have none.
+        delay: by how much the answer is late, 1 ms at least; `slow` needs one, and `timeout` can have none.
         connections: `close`: while it lasts, each connection is closed as soon as no request is under way on it, as by
             a load balancer that drains, so that the failure is felt at once. `keep`: open connections are left alone,
             and whoever keeps enough of them notices nothing.
     """
+    refuse_shorter(delay=delay)
     if answer == "slow" and not delay:
         msg = "answer: slow needs a delay"
         raise ValueError(msg)

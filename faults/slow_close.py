@@ -8,6 +8,8 @@ from brownout.fault import fault
 from brownout.system import ServiceName, System
 from brownout.units import Latency
 
+from ._milliseconds import SHORTEST
+
 
 @fault
 @asynccontextmanager
@@ -20,7 +22,10 @@ async def slow_close(system: System, *, from_: ServiceName, to: ServiceName, del
     Args:
         from_: the service that opens the connections.
         to: the service that it connects to.
-        delay: how late a close, or a reset, is told.
+        delay: how late a close, or a reset, is told; 1 ms at least.
     """
+    if delay < SHORTEST:
+        msg = "delay: 1ms at least"
+        raise ValueError(msg)
     async with system.link(from_, to).broken(SlowClose(delay=delay)):
         yield

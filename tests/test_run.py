@@ -16,6 +16,7 @@ from brownout.evidence.window import Window
 from brownout.halt import Stopped
 from brownout.judge import Judgement
 from brownout.ledger import Ledger
+from brownout.load import Asker
 from brownout.plan import RunPlan
 from brownout.probe import Verdict, inconclusive
 from brownout.reader import parse_experiment
@@ -72,6 +73,47 @@ def test_what_fails_on_our_side_is_never_green(
     assert judgement.outcome == "inconclusive"
     assert any(said in reason for reason in judgement.reasons), judgement.reasons
     assert read_run(run.plan.evidence).info.outcome == "inconclusive"
+
+
+def test_a_target_that_could_not_be_taken_down_is_left_in_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = {"heal_error": FaultError("the proxy is gone"), "down_error": EnvironmentProblem("a process would not end")}
+    play(Tiny(**stuck), tmp_path / "run", monkeypatch)
+
+    with Ledger.open() as ledger:
+        assert [run.id for run in ledger.open_runs()] == ["run"]
+        assert [fault.state for fault in ledger.faults("run")] == ["on"]
+
+
+def test_what_fails_as_the_last_things_are_closed_is_in_the_evidence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        msg = "a bug"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(Asker, "__aexit__", fail)
+    judgement, run = play(Tiny(), tmp_path / "run", monkeypatch)
+
+    assert judgement.outcome == "inconclusive"
+    assert "closing: RuntimeError: a bug" in judgement.errors
+    info = read_run(run.plan.evidence).info
+    assert (info.outcome, info.errors) == (judgement.outcome, judgement.errors)
+
+
+def test_a_verdict_that_cannot_be_written_is_not_green(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+
+    def keep_the_verdict_out() -> None:
+        with contextlib.closing(sqlite3.connect(folder / "evidence.sqlite", timeout=5)) as file:
+            file.execute("CREATE TRIGGER full BEFORE INSERT ON verdict BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+
+    judgement, run = play(Tiny(on_inject=keep_the_verdict_out), folder, monkeypatch)
+
+    assert judgement.outcome == "inconclusive"
+    assert "the evidence is not complete: evidence could not be written: disk full" in judgement.reasons
+    assert read_run(run.plan.evidence).info.outcome is None
 
 
 def test_closing_again_gives_the_same_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """A run of three seconds against a tiny target, in which a test lets go wrong what it likes."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -116,21 +117,19 @@ class Tiny:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        # Whoever leaves in the middle of it is not waited for.
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             head = await reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError:
-            writer.close()
-            return
-        if head.startswith(b"GET"):
-            status, body = self.events_status, b'{"next": 0, "events": []}'
-        else:
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
-            status = self.answer_status
-            body = self.answer + b"data: [DONE]\n\n"
-        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
-        await writer.drain()
-        writer.close()
+            if head.startswith(b"GET"):
+                status, body = self.events_status, b'{"next": 0, "events": []}'
+            else:
+                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+                status = self.answer_status
+                body = self.answer + b"data: [DONE]\n\n"
+            head = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n".encode()
+            writer.write(head + body)
+            await writer.drain()
 
     async def down(self) -> None:
         self.downs += 1

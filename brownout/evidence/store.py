@@ -133,17 +133,25 @@ class EvidenceWriter:
         """Start committing; `stop` ends it."""
         self._task = asyncio.get_running_loop().create_task(self._keep_committing())
 
+    async def flush(self) -> None:
+        """Write what is left and end committing. Where it fails, `failed` says so; nothing is raised."""
+        self._stop.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+        await self._commit()
+
     async def close(self, judgement: Judgement) -> None:
         """Write what is left, the verdicts and the run's end, and leave one file behind that needs no log beside it.
 
-        Called again, the later judgement replaces the earlier one. Where it fails, `failed` says so; nothing is raised.
+        Where it fails, `failed` says so and the file does not say that the run ended; nothing is raised.
         """
-        await self._halt()
+        await self.flush()
         await self._do(lambda: self._finish(judgement))
 
     async def stop(self) -> None:
         """Write what is left and let go of the file. Without `close` before, the file says that the run never ended."""
-        await self._halt()
+        await self.flush()
         self._thread.shutdown()
         self._file.close()
 
@@ -153,13 +161,6 @@ class EvidenceWriter:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-    async def _halt(self) -> None:
-        self._stop.set()
-        if self._task is not None:
-            await self._task
-            self._task = None
-        await self._commit()
 
     async def _keep_committing(self) -> None:
         while not self._stop.is_set():
@@ -198,7 +199,6 @@ class EvidenceWriter:
             ended_at=self._info.started_at + judgement.end,
         )
         with self._transaction():
-            self._file.execute("DELETE FROM verdict")
             self._file.executemany(
                 _rows.INSERT_VERDICT,
                 [
@@ -206,8 +206,9 @@ class EvidenceWriter:
                     for row in recorded(judgement.judged)
                 ],
             )
-        self._write_info(info)
         self._file.execute("PRAGMA journal_mode = DELETE")
+        # Last: a file that says how the run ended is one to which nothing could still go wrong.
+        self._write_info(info)
 
     def _write_info(self, info: RunInfo) -> None:
         with self._transaction():

@@ -25,6 +25,7 @@ def begin(fault: ProviderFault) -> None:
 
     Raises:
         InvalidInput: it is entered already.
+        Exception: what a library raises that cannot be imported; then it is not entered.
     """
     with _lock:
         if fault in _entered:
@@ -33,19 +34,27 @@ def begin(fault: ProviderFault) -> None:
         wanted = ["httpx", "httpx2"]
         if any(host.endswith("amazonaws.com") for dialect in fault.dialects for host in dialect.hosts):
             wanted.append("botocore")
+        try:
+            for library in wanted:
+                _intercept(library)
+        except BaseException:
+            _restore_unless_needed()
+            raise
         _entered.append(fault)
-        for library in wanted:
-            _intercept(library)
 
 
 def end(fault: ProviderFault) -> None:
     """Let it answer no longer; with the last one, everything is as it was."""
     with _lock:
         _entered.remove(fault)
-        if not _entered:
-            while _undo:
-                _undo.pop()()
-            _intercepted.clear()
+        _restore_unless_needed()
+
+
+def _restore_unless_needed() -> None:
+    if not _entered:
+        while _undo:
+            _undo.pop()()
+        _intercepted.clear()
 
 
 _intercepted: set[str] = set()
@@ -54,18 +63,19 @@ _intercepted: set[str] = set()
 def _intercept(name: str) -> None:
     if name in _intercepted or importlib.util.find_spec(name) is None:
         return
-    _intercepted.add(name)
     if name == "botocore":
         from brownout.inprocess.aws import sender  # noqa: PLC0415 - for those who have it
 
         session = importlib.import_module("botocore.httpsession").URLLib3Session
         _replace(session, "send", sender(session.send, lambda: tuple(reversed(_entered))))
+        _intercepted.add(name)
         return
     library = importlib.import_module(name)
     _replace(library.HTTPTransport, "handle_request", _sync(library.HTTPTransport.handle_request))
     _replace(
         library.AsyncHTTPTransport, "handle_async_request", _async(library.AsyncHTTPTransport.handle_async_request)
     )
+    _intercepted.add(name)
 
 
 def _replace(owner: Any, name: str, replacement: object) -> None:

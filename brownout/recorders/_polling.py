@@ -35,8 +35,8 @@ async def poll(
         away: whether that is known not to be there: then nothing is missed, and a look that fails counts for nothing.
 
     Raises:
-        RecorderFailed: no look succeeded for `PATIENCE` seconds; or, on being cancelled, none ever did or the last one
-            is too old.
+        RecorderFailed: no look succeeded for `PATIENCE` seconds, be it that one hangs; or, on being cancelled, none
+            ever did or the last one is too old.
     """
     seen: float | None = None
     last: Exception | None = None
@@ -44,7 +44,7 @@ async def poll(
     try:
         while True:
             try:
-                await look()
+                await _looked(look)
                 seen = clock.now()
             except (OSError, ValueError, BrownoutError) as error:
                 last = error
@@ -52,14 +52,30 @@ async def poll(
                 if away():
                     seen = clock.now()
                 elif clock.now() - since >= PATIENCE:
-                    raise _failed(name, f"saw nothing for {clock.now() - since:.1f} s", last) from error
+                    raise _failed(name, f"saw nothing for {clock.now() - since:.1f} s", error) from error
             at = max(at + every, clock.now())
             await clock.sleep_until(at)
     except asyncio.CancelledError:
-        # Whoever ends a recorder that is blind must hear of it; `last` is what its last look met.
-        if last is not None and (seen is None or clock.now() - seen > 3 * every + SLACK):
-            raise _failed(name, "never saw anything" if seen is None else "was blind at the end", last) from last
+        # Whoever ends a recorder that is blind must hear of it. One that was hardly begun is not: no look met anything,
+        # and there was no time for more.
+        never = seen is None and last is not None
+        if never or clock.now() - (began if seen is None else seen) > 3 * every + SLACK:
+            met = last or TimeoutError("its look did not end")
+            raise _failed(name, "never saw anything" if seen is None else "was blind at the end", met) from last
         raise
+
+
+async def _looked(look: Callable[[], Awaitable[None]]) -> None:
+    """One that hangs is as blind as one that fails, and would not even say so."""
+    limit = asyncio.timeout(PATIENCE)
+    try:
+        async with limit:
+            await look()
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        msg = f"a look did not end within {PATIENCE:g} s"
+        raise TimeoutError(msg) from error
 
 
 def _failed(name: str, what: str, last: Exception) -> RecorderFailed:

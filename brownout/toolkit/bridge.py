@@ -213,9 +213,10 @@ def open_from_configuration(source: str, file: str, configuration: Mapping[str, 
     from brownout.reader import parse_experiment  # noqa: PLC0415 - likewise
     from brownout.report.terminal import make_progress  # noqa: PLC0415 - likewise
 
+    scale = _number(configuration, "brownout_scale", float)
     options = RunOptions(
         target=str(configuration["brownout_target"]),
-        scale=_number(configuration, "brownout_scale", float) or 1.0,
+        scale=1.0 if scale is None else scale,
         seed=_number(configuration, "brownout_seed", int),
         runs_dir=Path(str(configuration.get("brownout_runs_dir") or "runs")),
     )
@@ -223,7 +224,8 @@ def open_from_configuration(source: str, file: str, configuration: Mapping[str, 
 
 
 def _number(configuration: Mapping[str, Any], key: str, read: Callable[[str], N]) -> N | None:
-    text = str(configuration.get(key) or "")
+    value = configuration.get(key)
+    text = "" if value is None else str(value)
     try:
         return read(text) if text else None
     except ValueError:

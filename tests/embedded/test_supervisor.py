@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from brownout.errors import EnvironmentProblem
+from brownout.errors import EnvironmentProblem, FaultError
 from brownout.fixtures.embedded import supervisor
 from brownout.fixtures.embedded.processes import SUPERVISOR, Spec, Supervised, environment
 from brownout.fixtures.embedded.undo import recovery_of, undo
@@ -114,6 +115,18 @@ def test_services_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> 
         assert undo(recovery) == [f"removed {supervised.scratch}"]
         assert not supervised.scratch.exists()
         assert undo(recovery) == []
+
+    with_supervisor(play, tmp_path)
+
+
+def test_a_supervisor_that_dies_of_a_mistake_says_why_in_its_log_and_in_the_error(tmp_path: Path) -> None:
+    async def play(supervised: Supervised) -> None:
+        supervised.keep(["nobody"], scale=1.0)
+        with pytest.raises(FaultError, match=r"(?s)supervisor of the embedded target is gone.*KeyError: 'nobody'"):
+            await supervised.ask("states")
+        log = tmp_path / "supervisor.log"
+        assert "KeyError" in log.read_text()
+        assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
     with_supervisor(play, tmp_path)
 

@@ -1,7 +1,9 @@
 """A provider that fails inside a unit test: which requests it breaks, and for whom."""
 
 import asyncio
+import sys
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,6 +27,21 @@ def test_a_provider_fails_while_the_fault_is_entered_and_not_after() -> None:
     assert response.status_code == 503
     assert response.json()["error"]["type"] == "server_error"
     assert (fault.met, fault.broken) == (1, 1)
+    assert httpx.HTTPTransport.handle_request is sent
+
+
+def test_a_fault_whose_entering_fails_is_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "httpx2.py").write_text("raise ImportError('a broken installation')")
+    sent = httpx.HTTPTransport.handle_request
+    fault = provider_fault("openai", "overloaded")
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "httpx2", raising=False)
+        patch.syspath_prepend(tmp_path)
+        with pytest.raises(ImportError, match="a broken installation"), fault:
+            pytest.fail("entered")
+    assert httpx.HTTPTransport.handle_request is sent
+    with fault:
+        assert httpx.post(**Ask().post).status_code == 503
     assert httpx.HTTPTransport.handle_request is sent
 
 

@@ -114,7 +114,7 @@ def test_a_cancelled_holder_heals_to_the_end_even_if_it_is_cancelled_again_meanw
 
 def test_a_heal_is_tried_again_before_it_is_given_up() -> None:
     async def play(bench: Bench) -> None:
-        bench.target.heals_fail = [FaultError("busy"), ConnectionError("gone")]
+        bench.target.heals_fail = [KeyError("a bug"), ConnectionError("gone")]
         async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
             pass
         assert bench.target.calls.count("heal") == HEAL_TRIES
@@ -151,9 +151,10 @@ def test_a_heal_that_fails_while_its_holder_is_cancelled_is_reported_all_the_sam
     on_bench(play, clock=Flowing)
 
 
-def test_a_proof_that_cannot_be_read_is_no_proof_and_does_not_stop_the_heal() -> None:
+@pytest.mark.parametrize("problem", [FaultError("no counters"), KeyError("no counters")], ids=["told", "a bug"])
+def test_a_proof_that_cannot_be_read_is_no_proof_and_does_not_stop_the_heal(problem: Exception) -> None:
     async def play(bench: Bench) -> None:
-        bench.target.prove_fails = FaultError("no counters")
+        bench.target.prove_fails = problem
         async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
             pass
         proof = bench.spans[-1].proof
@@ -163,6 +164,18 @@ def test_a_proof_that_cannot_be_read_is_no_proof_and_does_not_stop_the_heal() ->
         assert bench.states() == ["healed"]
 
     on_bench(play)
+
+
+def test_a_heal_that_raises_what_nobody_expects_leaves_its_fault_in_the_ledger() -> None:
+    async def play(bench: Bench) -> None:
+        bench.target.heals_fail = [KeyError("a bug")] * HEAL_TRIES
+        with pytest.raises(FaultError, match="KeyError: 'a bug'"):
+            async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+                pass
+        assert len(bench.told) == 1
+        assert bench.states() == ["on"]
+
+    on_bench(play, clock=Flowing)
 
 
 def test_each_step_of_a_method_can_watch_its_own_faults() -> None:

@@ -59,3 +59,19 @@ def test_renewals_that_fail_for_as_long_as_the_lease_lasts_are_reported() -> Non
         ]
 
     on_bench(play)
+
+
+def test_a_renewal_that_raises_what_nobody_expects_is_reported_and_the_fault_is_healed() -> None:
+    async def play(bench: Bench) -> None:
+        assert isinstance(bench.clock, Paused)
+        async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+            bench.target.renew_fails = KeyError("a bug")
+            await bench.clock.advance(1.0)
+            assert bench.told == [
+                "link.blackhole at gateway → cache is not renewed any more and lapses within 5 s: KeyError: 'a bug'"
+            ]
+        assert bench.target.calls[-2:] == ["prove", "heal"]
+        assert bench.target.leases == set()
+        assert bench.states() == ["healed"]
+
+    on_bench(play)

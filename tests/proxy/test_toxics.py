@@ -25,6 +25,22 @@ def test_latency_delays_every_chunk_by_the_same_time() -> None:
     assert wire.counters.delayed_chunks == 2
 
 
+def test_a_latency_of_nothing_delays_no_chunk_and_counts_none() -> None:
+    wire = connected()
+    late = toxic("latency", latency=0)
+    wire.connection.upstream.apply([late])
+    wire.send(b"a")
+    wire.scheduler.advance(0.01)
+    assert (wire.server.written, wire.counters.delayed_chunks) == ([(0.0, b"a")], 0)
+    late.attributes = with_attributes(late.attributes, {"latency": 100})
+    wire.send(b"b")
+    late.attributes = with_attributes(late.attributes, {"latency": 0})
+    # This one is not late by itself, but may not overtake.
+    wire.send(b"c")
+    wire.scheduler.advance(1)
+    assert wire.counters.delayed_chunks == 2
+
+
 def test_latency_delays_the_end_of_the_stream_like_data() -> None:
     wire = connected()
     wire.connection.upstream.apply([toxic("latency", latency=100)])

@@ -10,8 +10,8 @@ import pytest
 
 from brownout.clock import RunClock
 from brownout.evidence.model import Event, Sample, Transition
-from brownout.recorders import Presence, follow_breakers, follow_metrics, follow_services
-from brownout.recorders._polling import RecorderFailed
+from brownout.recorders import Presence, _polling, follow_breakers, follow_metrics, follow_services
+from brownout.recorders._polling import RecorderFailed, poll
 from brownout.target import ServiceState, Source, Target
 
 PATIENCE = 60.0
@@ -174,6 +174,49 @@ def test_a_service_that_began_anew_is_read_from_its_first_event() -> None:
     served(respond, use)
 
     assert [transition.new for transition in seen] == ["closed", "open", "half-open"]
+
+
+def test_a_look_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_polling, "PATIENCE", 0.05)
+
+    async def look() -> None:
+        await asyncio.Event().wait()
+
+    async def work() -> None:
+        async with asyncio.timeout(10):
+            await poll(look, every=0.01, clock=RunClock(), name="the void")
+
+    with pytest.raises(RecorderFailed, match=r"the void saw nothing for .*: a look did not end within 0\.05 s"):
+        asyncio.run(work())
+
+
+@pytest.mark.parametrize(("looks", "said"), [(0, "never saw anything"), (1, "was blind at the end")])
+def test_a_recorder_that_is_ended_while_its_look_hangs_says_so(
+    looks: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_polling, "SLACK", 0.0)
+    clock = Hurried()
+
+    async def work() -> None:
+        hanging = asyncio.Event()
+        left = looks
+
+        async def look() -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                return
+            hanging.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(poll(look, every=0.01, clock=clock, name="the void"))
+        await hanging.wait()
+        clock.time += 0.1
+        task.cancel()
+        await task
+
+    with pytest.raises(RecorderFailed, match=f"{said}: TimeoutError: its look did not end"):
+        asyncio.run(work())
 
 
 def test_a_source_that_is_away_for_a_while_is_forgiven() -> None:

@@ -31,7 +31,7 @@ def test_without_the_fallback_ladder_a_killed_database_is_an_outage(chaos: Chaos
 
 def test_an_upload_that_is_acknowledged_before_it_is_stored_is_lost_with_the_database(chaos: Chaos) -> None:
     expected = fails(("after", "no_loss"), ("after", "read_your_writes"), spares=[("after", "no_duplicates")])
-    chaos.run_defenceless("vector_db_kill.yaml", "--set", "ingest.durable=off", expect=expected)
+    chaos.run("vector_db_kill.yaml", "--set", "ingest.durable=off", expect=expected)
 
 
 def test_a_database_that_does_not_come_back_in_time_fails_by_the_restart_probe(chaos: Chaos, tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ class Latency(Stage[LatencyAttributes]):
         self._timer: Timer | None = None
 
     def data(self, chunk: bytes) -> None:
-        self.link.counters.delayed_chunks += 1
         self._held_bytes += len(chunk)
         if self._held_bytes > HELD_LIMIT:
             self.link.pause(self)
@@ -69,7 +68,12 @@ class Latency(Stage[LatencyAttributes]):
         self._held.clear()
 
     def _hold(self, chunk: bytes | None) -> None:
-        self._held.append(self._due(self.link.scheduler.now(), chunk))
+        waits = bool(self._held)
+        item = self._due(self.link.scheduler.now(), chunk)
+        self._held.append(item)
+        # The counter is what proves a delay: what goes on as it comes must not move it.
+        if chunk is not None and (waits or item.due > item.arrived):
+            self.link.counters.delayed_chunks += 1
         if self._timer is None:
             self._timer = self.link.scheduler.call_at(self._held[0].due, self._wake)
 
