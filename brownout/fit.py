@@ -11,7 +11,7 @@ from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, 
 from brownout.experiment import WRITES, Block, Check, Experiment, Step
 from brownout.parameters import Parameter, parameters_of, parse
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import LoadName, Plan, ServiceName, TierName, Topology, UnknownFamily, UnknownPlace
+from brownout.system import DependencyName, LoadName, Plan, ServiceName, TierName, Topology, UnknownFamily, UnknownPlace
 from brownout.target import Setting
 from brownout.units import Duration, Share, UnitError
 from brownout.yamlsource import resolve
@@ -205,8 +205,8 @@ def _of_check(
             # To look at all replicas of a service at once is as good as to look at one.
             known = (*topology.services, *topology.families)
             problems += _unknown(f"{check.probe}: {one.key}", value, known, check.location)
-        elif isinstance(value, str) and one.name == "dependency":
-            problems += _unknown(f"{check.probe}: {one.key}", value, topology.dependencies, check.location)
+        elif one.type is DependencyName:
+            problems += _unknown_dependency(check, one, topology.dependencies)
         elif isinstance(value, str) and one.type is TierName:
             problems += _unknown(f"{check.probe}: {one.key}", value, topology.tiers, check.location)
         elif isinstance(value, str) and one.type is LoadName and value not in streams:
@@ -214,6 +214,18 @@ def _of_check(
             problem = f"{check.probe}: {one.key}: the experiment has no load {shown(value)}{has}"
             problems.append(InvalidInput(problem, at=check.location, value=value, allowed=streams))
     return problems
+
+
+def _unknown_dependency(check: Check, parameter: Parameter, known: Sequence[str]) -> list[InvalidInput]:
+    """A default names one of the reference stack's, and another stack has to name its own."""
+    stated = parameter.name in check.arguments
+    value = check.arguments.get(parameter.name, None if parameter.required else parameter.default)
+    if not isinstance(value, str):
+        return []
+    if value.endswith("*") and any(one.startswith(value[:-1]) for one in known):
+        return []
+    what = f"{check.probe}: {parameter.key}"
+    return _unknown(what if stated else f"{what}, where it is not said", value, known, check.location)
 
 
 def _unknown(what: str, value: str, allowed: Collection[str], at: Location | None) -> list[InvalidInput]:

@@ -16,7 +16,7 @@ from brownout import registry
 from brownout.parameters import Parameter, parameters_of
 from brownout.promql import PromQL
 from brownout.registry import Probe, Registry
-from brownout.system import LoadName, ServiceFamily, ServiceName, TierName
+from brownout.system import DependencyName, LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import (
     Bandwidth,
     Duration,
@@ -56,6 +56,7 @@ _TYPES: Mapping[object, str] = {
     ServiceName: "service",
     ServiceFamily: "service with replicas",
     TierName: "tier",
+    DependencyName: "dependency",
     LoadName: "name of a stream",
     PromQL: "PromQL",
     str: "text",

@@ -7,7 +7,7 @@ from pathlib import Path
 from brownout import registry
 from brownout.errors import BrownoutError
 from brownout.evidence.recording import Recording
-from brownout.evidence.store import RecordedRun, RunInfo, read_run, recorded
+from brownout.evidence.store import RecordedRun, RecordedVerdict, RunInfo, read_run, recorded
 from brownout.experiment import Experiment
 from brownout.judge import Judgement, judge
 from brownout.reader import parse_experiment
@@ -87,6 +87,12 @@ def _differences(run: RecordedRun, judgement: Judgement) -> Sequence[str]:
         f"{new.block}: {new.title}: the run said {old.verdict.outcome} ({old.verdict.figure}), "
         f"its evidence says {new.verdict.outcome} ({new.verdict.figure})"
         for old, new in zip(run.verdicts, now, strict=False)
-        if old != new
+        if _told(old) != _told(new)
     ]
     return differences
+
+
+def _told(one: RecordedVerdict) -> tuple[object, ...]:
+    """What a verdict says. What older files do not hold of it, an interval perhaps, is no difference."""
+    verdict = one.verdict
+    return (one.block, one.title, verdict.outcome, verdict.figure, verdict.threshold, verdict.samples)

@@ -52,12 +52,30 @@ def scrapes_of(window: Window, sources: set[str]) -> Sequence[float]:
 
 
 def total(series: Mapping[tuple[str, Labels], Sequence[Point]]) -> Sequence[Point]:
-    """All series added up, at each moment at which any was read."""
-    sums: dict[float, float] = {}
-    for points in series.values():
+    """All series added up, at each moment at which any was read.
+
+    Each source is read at moments of its own; in between it is what it was, from when all have been read once.
+    """
+    sums: dict[str, dict[float, float]] = {}
+    for (source, _), points in series.items():
+        of_source = sums.setdefault(source, {})
         for at, value in points:
-            sums[at] = sums.get(at, 0.0) + value
-    return sorted(sums.items())
+            of_source[at] = of_source.get(at, 0.0) + value
+    if len(sums) <= 1:
+        return sorted(next(iter(sums.values()), {}).items())
+    now: dict[str, float] = {}
+    found: dict[float, float] = {}
+    for at, source, value in sorted((at, source, value) for source, one in sums.items() for at, value in one.items()):
+        now[source] = value
+        if len(now) == len(sums):
+            found[at] = sum(now.values())
+    return list(found.items())
+
+
+def growth(window: Window, series: Mapping[tuple[str, Labels], Sequence[Point]]) -> float:
+    """By how much counters grew, all together; each from when its own source was first looked at."""
+    firsts = {source: scrapes_of(window, {source})[0] for source, _ in series}
+    return sum(increase(points, first_look=firsts[source]) for (source, _), points in series.items())
 
 
 def increase(points: Sequence[Point], *, first_look: float) -> float:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from brownout.evidence import Transition, Window
 from brownout.probe import Verdict, inconclusive, probe
+from brownout.system import DependencyName
 from brownout.units import Duration, format_seconds
 
 from ._breaker_rules import BECAME, flapped, kept_discipline, since, stayed
@@ -14,7 +15,7 @@ from ._breaker_rules import BECAME, flapped, kept_discipline, since, stayed
 def breaker(
     window: Window,
     *,
-    dependency: str,
+    dependency: DependencyName,
     state: Literal["closed", "open", "half-open"] | None = None,
     becomes: Literal["closed", "open", "half-open"] | None = None,
     stays: Literal["closed", "open", "half-open"] | None = None,

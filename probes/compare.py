@@ -47,7 +47,8 @@ def compare(
     (Romano 2006). A difference too large, but which chance may explain, is inconclusive.
 
     Args:
-        measure: what is compared; requests that failed are infinitely slow.
+        measure: what is compared. What never came is infinitely slow: a first token; for total and tpot, the end of a
+            complete answer. Of the cost, only answers that tell theirs are compared.
         effect: passed when the effect is at most this, from 0 to below 1.
         p50: the median is at most so many times that of the steady state.
         p95: the same of the 95th percentile.
@@ -116,7 +117,8 @@ def _ratio(now: Sequence[float], before: Sequence[float], percent: int, limit: f
     low = now[lower - 1] if lower is not None else None
     high = before[upper - 1] if upper is not None else None
     ratio = here / there if there > 0 and math.isfinite(there) else math.inf if here > there else 1.0
-    least = low / high if low is not None and high else None
+    # What cost nothing before, and something now, is infinitely dearer.
+    least = None if low is None or high is None else low / high if high else math.inf if low else None
     if ratio <= limit:
         outcome: Literal["passed", "failed", "inconclusive"] = "passed"
     else:

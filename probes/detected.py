@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from brownout.evidence import Window
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.promql import PromQL
+from brownout.system import DependencyName
 from brownout.units import Duration, format_seconds
 
 from ._answers import Answers, answers_of
@@ -16,7 +17,7 @@ def detected(
     window: Window,
     *,
     within: Duration,
-    dependency: str | None = None,
+    dependency: DependencyName | None = None,
     metric: str | None = None,
     promql: PromQL | None = None,
     labels: str | None = None,

@@ -8,12 +8,14 @@ from typing import Unpack
 from brownout.evidence import Requests, Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
 from brownout.statistics import share_interval
+from brownout.system import DependencyName
 from brownout.units import Share, format_share
 
 from ._counting import answers, asked_for, check_share, kinds_of_attempts, too_few
 from ._whose import Whose, chosen
 
 ALL = Share(1.0)
+STORE = DependencyName("vector-db")
 FRESH = frozenset({"dense+keyword", "dense"})
 """What `retrieval` says of an undegraded answer."""
 POOR = frozenset({"low", "none"})
@@ -21,7 +23,7 @@ POOR = frozenset({"low", "none"})
 
 
 @probe
-def disclosed(window: Window, *, share: Share = ALL, store: str = "vector-db", **whose: Unpack[Whose]) -> Verdict:
+def disclosed(window: Window, *, share: Share = ALL, store: DependencyName = STORE, **whose: Unpack[Whose]) -> Verdict:
     """The share of degraded answers that say so: a level above 0, and at least one warning.
 
     An answer is known to be degraded when it says so, and also when it names no level, or claims level 0 while
@@ -75,7 +77,8 @@ def _contradictions(window: Window, fresh: Requests, given: Requests, store: str
     """Why an answer that claims level 0 counts as silently degraded, for each that does."""
     stated = set(given.retrieval) != {None}
     # A stack that never counts calls to such a dependency is not accused of making none.
-    counted = any(store in attempts for attempts in kinds_of_attempts(window.requests))
+    parts = [part for part in (window, window.baseline) if part is not None]
+    counted = any(store in attempts for part in parts for attempts in kinds_of_attempts(part.requests))
     spans = _open_spans(window, store)
     for retrieval, quality, attempts, sent, done in zip(
         fresh.retrieval, fresh.retrieval_quality, fresh.attempts, fresh.sent, fresh.done, strict=True

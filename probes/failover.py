@@ -2,20 +2,22 @@
 
 from brownout.evidence import Requests, Window
 from brownout.probe import Verdict, inconclusive, probe
+from brownout.system import DependencyName
 from brownout.units import Duration, Share, format_seconds
 
 from ._counting import asked_for, check_share, kinds_of_attempts
 from ._settling import judge_settling
 
 NEARLY_ALL = Share(0.95)
+FIRST = DependencyName("llm-primary")
 
 
 @probe
 def failover(
     window: Window,
     *,
-    first: str = "llm-primary",
-    to: str | None = None,
+    first: DependencyName = FIRST,
+    to: DependencyName | None = None,
     share: Share = NEARLY_ALL,
     within: Duration | None = None,
 ) -> Verdict:

@@ -1,5 +1,6 @@
 """Any metric: a series that was scraped, or what a Prometheus server answers."""
 
+import math
 from typing import Literal
 
 from brownout.evidence import Window
@@ -7,7 +8,7 @@ from brownout.probe import Verdict, inconclusive, probe
 from brownout.promql import PromQL
 
 from ._answers import answers_of
-from ._series import MIN_SCRAPES, increase, labels_of, scrapes_of, series_of, total
+from ._series import MIN_SCRAPES, growth, labels_of, scrapes_of, series_of, total
 
 
 @probe
@@ -65,7 +66,7 @@ def metric(
     if len(points) < MIN_SCRAPES:
         few = f"{promql or name} was read {len(points)} times; at least {MIN_SCRAPES} are needed to tell"
         return inconclusive(threshold, samples=len(points), why=few if points else doubt)
-    grown = sum(increase(each, first_look=looks[0]) for each in series.values())
+    grown = growth(window, series)
     values = [one for _, one in points]
     figure = {
         "last": values[-1],
@@ -75,6 +76,8 @@ def metric(
         "rate": grown / (looks[-1] - looks[0]),
         "increase": grown,
     }[value]
+    if math.isnan(figure):
+        return inconclusive(threshold, samples=len(points), why=f"{promql or name} was infinite both ways")
     too_low, too_high = at_least is not None and figure < at_least, at_most is not None and figure > at_most
     return Verdict(
         "failed" if too_low or too_high else "passed",

@@ -5,7 +5,7 @@ from brownout.probe import Verdict, inconclusive, probe
 from brownout.system import ServiceName
 from brownout.units import Duration, format_seconds
 
-from ._series import MIN_SCRAPES, increase, scrapes_of, series_of
+from ._series import MIN_SCRAPES, growth, series_of
 from ._services import READY, recorded, restarts, series, settled, times, unknown
 
 
@@ -67,5 +67,4 @@ def oom_handled(
 
 def _refused(window: Window, counter: str, service: str) -> float:
     found = series_of(window, counter, source=service)
-    looks = scrapes_of(window, {service})
-    return sum(increase(points, first_look=looks[0]) for points in found.values())
+    return growth(window, found)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 
 from brownout.evidence import Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
+from brownout.system import DependencyName
 
 from ._counting import kinds_of_attempts, too_few
-from ._series import MIN_SCRAPES, increase, scrapes_of, series_of
+from ._series import MIN_SCRAPES, growth, scrapes_of, series_of
 
 NOT_MADE = "refused"
 """`outcome` of a call that a circuit breaker kept from being made."""
@@ -16,7 +17,7 @@ NOT_MADE = "refused"
 def retry_amplification(
     window: Window,
     *,
-    to: str,
+    to: DependencyName,
     at_most: float,
     per_answer: int | None = None,
     metric: str = "dependency_calls_total",
@@ -49,10 +50,13 @@ def retry_amplification(
     def wanted(labels: Mapping[str, str]) -> bool:
         return meant(labels.get(label, "")) and labels.get("outcome") != NOT_MADE
 
-    worst = max((_calls(attempts, meant) for attempts in kinds_of_attempts(window.requests)), default=0)
+    kinds = kinds_of_attempts(window.requests)
+    worst = max((_calls(attempts, meant) for attempts in kinds), default=0)
     if per_answer is not None and worst > per_answer:
         figure = f"{worst} calls for one answer"
         return Verdict("failed", figure, threshold, len(window.requests), value=float(worst), limit=float(per_answer))
+    if per_answer is not None and not any(kinds):
+        return inconclusive(threshold, samples=len(window.requests), why="no answer says what calls it took")
     series = series_of(window, metric, wanted=wanted)
     looks = scrapes_of(window, {source for source, _ in series})
     if len(looks) < MIN_SCRAPES:
@@ -62,7 +66,7 @@ def retry_amplification(
     asked = sum(looks[0] <= sent < looks[-1] for sent in window.requests.sent)
     if asked < MIN_SAMPLES:
         return inconclusive(threshold, samples=asked, why=too_few(asked, "requests"))
-    calls = sum(increase(points, first_look=looks[0]) for points in series.values())
+    calls = growth(window, series)
     return Verdict(
         "passed" if calls / asked <= at_most else "failed",
         f"{calls / asked:.3g} calls per request",

@@ -120,7 +120,7 @@ def _alerts(
     looks = firings(times, bad, objective=objective, start=window.start, end=window.end, hour=hour, unseen=unseen)
     watched = [one for one in looks if one.watched and alert in ("none", one.alert.name)]
     if not watched:
-        why = too_few(len(times), "requests", least=FEWEST)
+        why = f"no alert's long window held the {FEWEST} requests that it needs to tell"
         return inconclusive(threshold, samples=len(times), why=why)
     fired = {one.alert: one.at for one in watched if one.at is not None}
     if not fired:

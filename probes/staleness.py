@@ -49,6 +49,9 @@ def staleness(
         raise ValueError(msg)
     check_share("share", share)
     given = answers(window)
+    if given and all(used is None for used in given.cache_used) and all(map(math.isnan, given.cache_age)):
+        asked = f"at most {format_seconds(at_most)} old" if at_most is not None else "never back"
+        return inconclusive(asked, samples=len(given), why="no answer says whether it was made from a cache")
     if at_most is None:
         return _monotone(given, slack)
     ages = _ages(given)

@@ -18,7 +18,7 @@ CERTAIN = 0.99
 EFFECTS = ((0.474, "large"), (0.33, "medium"), (0.147, "small"))
 """What Cliff's delta is called from where on (Romano 2006); below the last it is negligible."""
 MEASURES: Mapping[str, Callable[[Request], float]] = {
-    "Time to first token": lambda r: NEVER if r.ttft is None or r.outcome != "ok" else r.ttft,
+    "Time to first token": lambda r: NEVER if r.ttft is None else r.ttft,
     "Time to the whole answer": lambda r: NEVER if r.total is None or r.outcome != "ok" else r.total,
 }
 
@@ -120,7 +120,7 @@ class Compared:
 def against_baseline(parts: Sequence[Part]) -> list[tuple[str, list[Compared]]]:
     """For each measure, every part of the run against the first, where that was a steady state; else nothing.
 
-    A request that got no complete answer is infinitely slow, as it is to the probes.
+    What never came is infinitely slow, as it is to the probes: a first token, the end of a complete answer.
     """
     if len(parts) < 2 or parts[0].name != BEFORE:
         return []

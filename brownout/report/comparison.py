@@ -24,7 +24,7 @@ Change = Literal["", "worse", "better"]
 CONFIDENCE = 0.99
 LEAST_RATIO = 1.1
 """By which a latency must differ to be worth a mark."""
-_RANKS = {"passed": 0, "inconclusive": 1, "failed": 2}
+_RANKS = {"passed": 0, "inconclusive": 1, "failed": 2, "aborted": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def compare(views: Sequence[RunView]) -> Comparison:
 
 def _turned(first: Cell, now: Cell) -> str:
     """`100 % → 98 %`, and the verdicts where those changed."""
-    if first.outcome != now.outcome:
+    if now.outcome not in (first.outcome, now.text):
         return f"{first.outcome} ({first.text}) → {now.outcome} ({now.text})"
     return now.text if first.text == "–" else f"{first.text} → {now.text}"
 
@@ -261,6 +261,9 @@ def _shifts(name: str, samples: Sequence[Sequence[float]]) -> Line:
 
 
 def _checks(views: Sequence[RunView]) -> Iterable[Group]:
+    """The runs' own verdicts first: a run whose evidence is worth nothing is no equal of one that passed."""
+    ends = [Cell(line(view.judgement.outcome), outcome=view.judgement.outcome) for view in views]
+    yield Group("The run", (Line("Verdict", (ends[0], *(_changed(cell, ends[0]) for cell in ends[1:]))),))
     verdicts: list[dict[tuple[str, str, int], Cell]] = []
     for view in views:
         found: dict[tuple[str, str, int], Cell] = {}

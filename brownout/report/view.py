@@ -129,8 +129,8 @@ def glance(stretches: Sequence[Stretch]) -> list[Row]:
             tuple((share(s.availability), f"{grouped(s.ok)} of {grouped(s.requests)}") for s in stretches),
         ),
         Row("Answers marked degraded", tuple((share(s.degraded_share), grouped(s.degraded)) for s in stretches)),
-        Row("Time to first token, p50", tuple((seconds(s.ttft_p50), "") for s in stretches)),
-        Row("Time to first token, p95", tuple((seconds(s.ttft_p95), "") for s in stretches)),
+        Row("Time to first token of answers, p50", tuple((seconds(s.ttft_p50), "") for s in stretches)),
+        Row("Time to first token of answers, p95", tuple((seconds(s.ttft_p95), "") for s in stretches)),
         Row("Time to the whole answer, p95", tuple((seconds(s.total_p95), "") for s in stretches)),
     ]
 

@@ -12,7 +12,7 @@ from brownout.evidence import Window
 from brownout.fault import fault
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import LoadName, ServiceFamily, ServiceName, System, TierName, Topology
+from brownout.system import DependencyName, LoadName, ServiceFamily, ServiceName, System, TierName, Topology
 from brownout.target import Setting
 from brownout.units import Duration, Latency, Rate, Share, Size
 
@@ -93,10 +93,23 @@ def availability(window: Window, *, at_least: Share | None = None, below: Share 
 
 @probe
 def breaker(
-    window: Window, *, dependency: str, becomes: Literal["closed", "open", "half-open"], within: Duration | None = None
+    window: Window,
+    *,
+    dependency: DependencyName,
+    becomes: Literal["closed", "open", "half-open"],
+    within: Duration | None = None,
 ) -> Verdict:
     """A circuit breaker's state."""
     return inconclusive(dependency, samples=0, why=becomes)
+
+
+FIRST = DependencyName("llm-primary")
+
+
+@probe
+def takeover(window: Window, *, first: DependencyName = FIRST) -> Verdict:
+    """Another answers than the first."""
+    return inconclusive(first, samples=0, why=window.name)
 
 
 @probe
@@ -145,7 +158,7 @@ def _registry(kind: str, *functions: Any) -> Any:
 def stand_ins() -> StandIns:
     return StandIns(
         faults=_registry("fault", partition, latency, restart, eviction, flood, stumbling),
-        probes=_registry("probe", availability, breaker, level, busy, alive, crashing),
+        probes=_registry("probe", availability, breaker, takeover, level, busy, alive, crashing),
     )
 
 

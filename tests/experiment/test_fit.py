@@ -178,6 +178,16 @@ def test_a_service_without_replicas_is_none_of_which_one_can_be_taken(fitted: Fi
     fitted("partition: {from: gateway, to: vector-db}", "eviction: {service: worker}", topology=replicated)
 
 
+def test_a_default_that_names_a_dependency_must_be_one_of_the_targets(fitted: Fit, topology: Topology) -> None:
+    assert fitted("[alive]", "[takeover: {}]")
+    with pytest.raises(InvalidInput) as caught:
+        fitted("[alive]", "[takeover: {}]", topology=replace(topology, dependencies=("vector-db", "openai")))
+    assert "takeover: first, where it is not said: got 'llm-primary', which the target does not have" in str(
+        caught.value
+    )
+    assert fitted("[alive]", "[takeover: {first: llm-*}]")
+
+
 def test_dependencies_that_a_target_does_not_know_in_advance_are_not_checked(fitted: Fit, topology: Topology) -> None:
     assert fitted("llm-primary", "anything", topology=replace(topology, dependencies=(), question_sets=()))
 

@@ -92,6 +92,15 @@ def test_a_stack_that_does_not_count_such_calls_is_not_accused_of_making_none() 
     assert disclosed(window(requests)).outcome == "passed"
 
 
+def test_calls_that_the_steady_state_counted_and_nobody_makes_any_more_are_missed() -> None:
+    before = window(evenly(100, attempts={"vector-db": 1, "llm-primary": 1}))
+    silent = window(
+        [*evenly(30, **SAYING, attempts={"llm-primary": 1}), *evenly(100, attempts={"llm-primary": 1})], baseline=before
+    )
+    verdict = disclosed(silent)
+    assert (verdict.outcome, verdict.why) == ("failed", "100 answers claimed level 0 without a call to vector-db")
+
+
 def test_another_stacks_name_for_its_store_can_be_given() -> None:
     fresh = evenly(30, attempts={"qdrant": 1})
     silent = evenly(30, attempts={"llm": 1})

@@ -44,6 +44,22 @@ def test_a_gauge_is_read_as_asked(values: list[float], how: Any, bound: int) -> 
     )
 
 
+def test_sources_that_are_read_at_moments_of_their_own_are_added_up_as_they_stood() -> None:
+    samples = [
+        Sample(second + late, source, "calls_total", (), value)
+        for source, late, value in (("inference-1", 0.0, 1000.0), ("inference-2", 0.02, 5000.0))
+        for second in range(8)
+    ]
+    for how, expected in (("last", 6000), ("min", 6000), ("max", 6000), ("mean", 6000), ("increase", 0), ("rate", 0)):
+        verdict = metric(window(samples=samples), name="calls_total", value=how, at_least=0.0)  # type: ignore[arg-type]
+        assert (how, verdict.value) == (how, expected)
+
+
+def test_what_is_no_number_is_inconclusive() -> None:
+    samples = scraped([float("inf"), 1.0, float("-inf")])
+    assert metric(window(samples=samples), name="queue_depth", value="mean", at_most=5.0).outcome == "inconclusive"
+
+
 @given(st.lists(st.integers(0, 9), min_size=3, max_size=12), st.sets(st.integers(1, 11)))
 def test_a_counter_grows_by_all_its_steps_whenever_it_begins_anew(steps: list[int], restarts: set[int]) -> None:
     value, values, grown = 0, [], 0
@@ -134,6 +150,11 @@ def test_an_answer_that_took_more_calls_than_it_may_fails_it_whatever_the_mean()
     assert retry_amplification(given, to="llm-*", at_most=3.0, per_answer=4).outcome == "passed"
     verdict = retry_amplification(given, to="llm-*", at_most=3.0, per_answer=3)
     assert (verdict.outcome, verdict.figure) == ("failed", "4 calls for one answer")
+
+
+def test_a_stack_whose_answers_tell_no_calls_does_not_pass_for_making_few() -> None:
+    verdict = retry_amplification(window(evenly(200), samples=calls(1)), to="llm-*", at_most=3.0, per_answer=1)
+    assert (verdict.outcome, verdict.why) == ("inconclusive", "no answer says what calls it took")
 
 
 def test_a_counter_that_nobody_scraped_is_inconclusive() -> None:

@@ -98,6 +98,12 @@ def test_arguments_that_make_no_sense_are_refused_on_an_empty_window(arguments: 
         staleness(window(), **arguments)
 
 
+@pytest.mark.parametrize("arguments", [{"at_most": Duration(60.0)}, {"monotone": True}])
+def test_a_stack_that_says_nothing_of_caches_shows_nothing(arguments: dict[str, Any]) -> None:
+    verdict = staleness(window(evenly(100, cache_used=None)), **arguments)
+    assert (verdict.outcome, verdict.why) == ("inconclusive", "no answer says whether it was made from a cache")
+
+
 def test_answers_are_compared_within_a_tenant_only() -> None:
     one: Window = window([request(1, 1.0, tenant="a"), request(2, 5.0, tenant="b", cache_used=True, cache_age=60.0)])
     assert staleness(one, monotone=True).samples == 0

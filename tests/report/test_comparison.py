@@ -40,7 +40,18 @@ def test_a_run_that_loses_answers_is_worse_in_shares_and_checks(made: Made) -> N
     check = line(found.checks, "While broken", "availability: at-least 99%")
     assert (check.cells[0].outcome, check.cells[1].outcome, check.cells[1].change) == ("passed", "failed", "worse")
     assert any("passed (99.6 %) → failed (71.8 %)" in told for told in found.regressions)
-    assert found.sentence(1).startswith("B is worse than A in 2 checks and ")
+    assert found.sentence(1).startswith("B is worse than A in 3 checks and ")
+
+
+def test_a_run_without_a_verdict_is_worse_than_one_that_passed_whatever_its_checks_say(made: Made) -> None:
+    passed = made["passed"]()
+    doubted = replace(
+        passed, judgement=replace(passed.judgement, outcome="inconclusive", reasons=("a recorder failed",))
+    )
+    found = compare([view(passed), view(doubted)])
+    assert found.regressions == ["B: The run: Verdict: passed → inconclusive"]
+    assert line(found.checks, "The run", "Verdict").cells[1].change == "worse"
+    assert compare([view(doubted), view(passed)]).regressions == []
 
 
 def test_the_other_way_round_the_same_is_a_gain(made: Made) -> None:
