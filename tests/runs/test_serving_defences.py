@@ -20,10 +20,13 @@ def failed(result: Result) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     "name",
     [
+        "backpressure_chain",
+        "cache_stampede",
         "deadline_propagation",
         "emergency_tier",
         "failover_chain",
         "hysteresis_no_flapping",
+        "noisy_neighbour",
         "retry_storm",
         "stale_cache_policy",
         "strict_policy_fails_fast",
@@ -83,3 +86,20 @@ def test_an_answer_that_takes_its_time_is_no_quick_refusal(chaos: Chaos) -> None
         "strict_policy_fails_fast.yaml", *SCALE, "--set", "vector-db.timeout=30s", "--set", "breaker=off"
     )
     assert {("during", "error_rate"), ("during", "shed")} <= failed(result)
+
+
+def test_without_bulkheads_a_flood_of_free_users_makes_the_enterprise_ones_wait(chaos: Chaos) -> None:
+    result = chaos.run("noisy_neighbour.yaml", *SCALE, "--set", "bulkhead=off")
+    assert {("during", "compare"), ("during", "shed")} <= failed(result)
+    assert result.of("during", "compare")["value"] > 3
+
+
+def test_without_single_flight_a_stampede_reaches_the_provider(chaos: Chaos) -> None:
+    result = chaos.run("cache_stampede.yaml", *SCALE, "--set", "singleflight=off")
+    assert ("during", "retry_amplification") in failed(result)
+    assert result.of("during", "retry_amplification")["value"] > 0.9
+
+
+def test_without_backpressure_nobody_makes_way(chaos: Chaos) -> None:
+    result = chaos.run("backpressure_chain.yaml", *SCALE, "--set", "backpressure=off")
+    assert {("during", "detected"), ("during", "shed")} <= failed(result)
