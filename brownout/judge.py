@@ -192,7 +192,7 @@ def _unproved(experiment: Experiment, recording: Recording) -> list[str]:
     """For each fault of the method of which it is not shown that it was on and then off, why."""
     spans = {fault.index: fault for fault in recording.faults}
     doubts = []
-    for index, step in enumerate(experiment.method or experiment.spikes):
+    for index, step in enumerate(experiment.disturbances):
         span = spans.get(index)
         if span is None:
             doubts.append(f"{step.title}: no fault was injected")

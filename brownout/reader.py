@@ -131,8 +131,8 @@ class _Reader:
         return during or (), after or ()
 
     def _duration(self, entry: Entry | None, method: Sequence[Placed], load: Sequence[Stream]) -> Duration:
-        ends = [one.step.end for one in method] or [one.load.end for one in load if one.load.is_spike]
-        healed = Duration(max(ends, default=0.0))
+        spikes = [] if method else [one.load.end for one in load if one.load.is_spike]
+        healed = Duration(max((*(one.step.end for one in method), *spikes), default=0.0))
         if entry is None:
             return Duration(healed + DEFAULT_RECOVERY)
         duration: Duration | None = self._binder.value(Parameter("duration", "duration", Duration), entry.node)

@@ -136,9 +136,6 @@ class Run:
             )
         self._own(target.watch(), vital=True)
         self._own(self._tick())
-        for index, spike in enumerate(self.experiment.spikes):
-            asker = self._askers[self.experiment.load.index(spike)]
-            self._own(self._mark(index, spike, asker), vital=True)
         self._load = self._own(
             offer(streams, until=self.experiment.duration, clock=self.clock),
             vital=True,
@@ -183,8 +180,11 @@ class Run:
 
     async def recover(self) -> str:
         """Keep the load on until the end of the run and the last answers are in."""
-        if self.experiment.spikes:
+        if spikes := self.experiment.spikes:
             self._phase("spike", self.clock.now(), self.experiment.last_heal)
+            for index, spike in enumerate(spikes):
+                asker = self._askers[self.experiment.load.index(spike)]
+                self._own(self._mark(index, spike, asker), vital=True)
             await self._until(self.experiment.last_heal)
         self._phase("recovery", self.clock.now(), self.experiment.duration)
         await self._until(self.experiment.duration)
@@ -268,14 +268,14 @@ class Run:
         for request in self.recording.requests:
             by_load.setdefault(request.load, []).append(request.sent - request.intended)
         # Of each stream by itself: a spike that was none must not hide behind what was sent before and after it.
-        for name, unsorted in by_load.items():
-            late = sorted(unsorted)
-            if (p95 := late[int(len(late) * 0.95)]) > MAX_LATENESS:
-                of = "" if name is None else f" of load {name!r}"
-                self._trouble(
-                    f"the load was sent late (p95 {format_seconds(p95)}{of}): this machine cannot offer "
-                    f"{self.experiment.peak_rate():g} requests/s beside the system under test"
-                )
+        latest = {name: sorted(late)[int(len(late) * 0.95)] for name, late in by_load.items()}
+        name = max(latest, key=lambda name: latest[name], default=None)
+        if name in latest and latest[name] > MAX_LATENESS:
+            of = "" if name is None else f" of load {name!r}"
+            self._trouble(
+                f"the load was sent late (p95 {format_seconds(latest[name])}{of}): this machine cannot offer "
+                f"{self.experiment.peak_rate():g} requests/s beside the system under test"
+            )
 
     # -- judging -------------------------------------------------------------------------------------------------
 

@@ -37,6 +37,49 @@ def test_a_run_without_trouble_passes_and_its_file_says_the_same(
     assert (target.broken, target.downs) == (False, 1)
 
 
+SPIKE = """
+title: Three seconds of which one is busy
+hypothesis: the spike is what is judged
+load:
+  - {name: quiet, rate: 50/s, arrivals: constant}
+  - {name: spike, rate: 60/s, arrivals: constant, at: 1s, for: 800ms}
+duration: 3s
+method: []
+steady-state: [{availability: {at-least: 99%}}]
+expect:
+  during: [{availability: {at-least: 50%, load: spike}}, {availability: {at-least: 50%, load: quiet}}]
+  after: [{availability: {at-least: 99%}}]
+"""
+
+
+def test_a_spike_of_load_is_recorded_and_judged_as_a_fault_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judgement, run = play(Tiny(), tmp_path / "run", monkeypatch, text=SPIKE)
+
+    assert (judgement.outcome, judgement.reasons) == ("passed", ())
+    recorded = read_run(run.plan.evidence).recording
+    (span,) = recorded.faults
+    spike = [request for request in recorded.requests if request.load == "spike"]
+    assert (span.fault, span.title) == ("load", "load spike: 60/s")
+    assert span.on == pytest.approx(1.0, abs=0.3)
+    assert span.off == pytest.approx(1.8, abs=0.3)
+    assert all(1.0 < request.intended < 1.8 for request in spike)
+    assert span.proof is not None
+    assert span.proof.figures == {"requests": len(spike)}
+    during = {one.check.title: one.verdict.samples for one in judgement.judged if one.block == "during"}
+    assert during["availability: at-least 50%, load spike"] > during["availability: at-least 50%, load quiet"]
+
+
+def test_a_spike_that_this_machine_could_not_send_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brownout.run.SPIKE_AT_LEAST", 2.0)
+
+    judgement, _ = play(Tiny(), tmp_path / "run", monkeypatch, text=SPIKE)
+
+    assert judgement.outcome == "inconclusive"
+    assert any("requests were sent, of 48 on average" in reason for reason in judgement.reasons)
+
+
 def test_a_run_ends_though_its_target_swallows_a_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = Tiny(deaf_to=1)
 
