@@ -148,11 +148,14 @@ class Run:
         self.recording.fault_on(index, "load", spike.title, self.clock.now())
         self.progress.note(self.clock.now(), f"{spike.title}: on")
         await self.clock.sleep_until(spike.end)
+        over = self.clock.now()
+        # What is sent a little late still belongs to it.
+        await self.clock.sleep_until(min(over + MAX_LATENESS, (over + self.experiment.duration) / 2))
         meant = spike.rate * (spike.for_ or 0.0)
         told = f"{asker.asked} requests were sent, of {meant:.0f} on average"
         proof = Proof(asker.asked >= meant * SPIKE_AT_LEAST, told, {"requests": float(asker.asked)})
-        self.recording.fault_off(index, self.clock.now(), proof)
-        self.progress.note(self.clock.now(), f"{spike.title}: over")
+        self.recording.fault_off(index, over, proof)
+        self.progress.note(over, f"{spike.title}: over")
 
     @property
     def started(self) -> bool:

@@ -41,8 +41,8 @@ SPIKE = """
 title: Five seconds of which one is busy
 hypothesis: the spike is what is judged
 load:
-  - {name: quiet, rate: 50/s, arrivals: constant}
-  - {name: spike, rate: 60/s, arrivals: constant, at: 2s, for: 1s}
+  - {name: quiet, rate: 25/s, arrivals: constant}
+  - {name: spike, rate: 30/s, arrivals: constant, at: 2s, for: 1s}
 duration: 5s
 method: []
 steady-state: [{availability: {at-least: 50%}}]
@@ -61,7 +61,7 @@ def test_a_spike_of_load_is_recorded_and_judged_as_a_fault_is(tmp_path: Path, mo
     recorded = read_run(run.plan.evidence).recording
     (span,) = recorded.faults
     spike = [request for request in recorded.requests if request.load == "spike"]
-    assert (span.fault, span.title) == ("load", "load spike: 60/s")
+    assert (span.fault, span.title) == ("load", "load spike: 30/s")
     assert span.on == pytest.approx(2.0, abs=0.5)
     assert span.off == pytest.approx(3.0, abs=0.5)
     assert all(2.0 < request.intended < 3.0 for request in spike)
@@ -79,7 +79,7 @@ def test_a_spike_that_this_machine_could_not_send_proves_nothing(
     judgement, _ = play(Tiny(), tmp_path / "run", monkeypatch, text=SPIKE)
 
     assert judgement.outcome == "inconclusive"
-    assert any("requests were sent, of 60 on average" in reason for reason in judgement.reasons)
+    assert any("requests were sent, of 30 on average" in reason for reason in judgement.reasons)
 
 
 def test_a_run_ends_though_its_target_swallows_a_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
