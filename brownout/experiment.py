@@ -144,14 +144,19 @@ class Experiment:
         return () if self.method else tuple(one for one in self.load if one.is_spike)
 
     @property
+    def disturbances(self) -> tuple[Step | Load, ...]:
+        """What the system has to withstand: the faults; where there are none, the spikes."""
+        return (*self.method, *self.spikes)
+
+    @property
     def first_fault(self) -> Duration:
         """When the steady state must have been seen: the first fault's start, or half of a run without any."""
-        return min((one.at for one in self.method or self.spikes), default=Duration(self.duration / 2))
+        return min((one.at for one in self.disturbances), default=Duration(self.duration / 2))
 
     @property
     def last_heal(self) -> Duration:
         """When the last fault ends, or half of a run without any."""
-        return Duration(max((one.end for one in self.method or self.spikes), default=self.duration / 2))
+        return Duration(max((one.end for one in self.disturbances), default=self.duration / 2))
 
     @property
     def final_window(self) -> Duration:

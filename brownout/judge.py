@@ -7,7 +7,7 @@ from typing import Literal
 from brownout.errors import EXIT_ABORTED, EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED
 from brownout.evidence.recording import Recording
 from brownout.evidence.window import Window
-from brownout.experiment import Block, Check, Experiment, Load, Step
+from brownout.experiment import Block, Check, Experiment
 from brownout.probe import Verdict, inconclusive
 
 ProbeFunction = Callable[..., Verdict]
@@ -202,8 +202,7 @@ def _unproved(experiment: Experiment, recording: Recording) -> list[str]:
     """For each fault of the method of which it is not shown that it was on and then off, why."""
     spans = {fault.index: fault for fault in recording.faults}
     doubts = []
-    broken: Sequence[Step | Load] = experiment.method or experiment.spikes
-    for index, step in enumerate(broken):
+    for index, step in enumerate(experiment.disturbances):
         span = spans.get(index)
         if span is None:
             doubts.append(f"{step.title}: no fault was injected")

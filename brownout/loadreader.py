@@ -16,7 +16,7 @@ LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class PlacedStream:
     """A stream, and where what it says of itself stands."""
 
     load: Load
@@ -33,14 +33,14 @@ class LoadReader:
         self.locations: dict[str, Location] = {}
         """As in `Experiment.locations`."""
 
-    def streams(self, entry: Entry | None) -> Sequence[Stream] | None:
+    def streams(self, entry: Entry | None) -> Sequence[PlacedStream] | None:
         """The streams; one of defaults where the key is not there, None where any of them cannot be read."""
         if entry is None:
-            return (Stream(Load(), {}),)
+            return (PlacedStream(Load(), {}),)
         nodes = entry.node.items if isinstance(entry.node, SequenceNode) else (entry.node,)
         if not nodes:
             self._binder.note("load: got an empty list; expected at least one stream", at=entry.node.at)
-        found = [self._stream(node, index, at=entry.at, of=len(nodes)) for index, node in enumerate(nodes)]
+        found = [self._stream(node, index, of=len(nodes)) for index, node in enumerate(nodes)]
         readable = [one for one in found if one is not None]
         return readable if nodes and len(readable) == len(found) else None
 
@@ -56,7 +56,7 @@ class LoadReader:
             self._binder.note(problem, at=given.places["timeout"])
         return writes
 
-    def refuse_late(self, streams: Sequence[Stream], *, until: Duration) -> None:
+    def refuse_late(self, streams: Sequence[PlacedStream], *, until: Duration) -> None:
         """Note the streams that begin or end after the run."""
         run = f"after the run itself, whose duration is {format_seconds(until)}"
         for one in streams:
@@ -68,8 +68,8 @@ class LoadReader:
                     f"for: the stream ends at {format_seconds(one.load.end)}, {run}", at=one.places["for"]
                 )
 
-    def _stream(self, node: Node, index: int, *, at: Location, of: int) -> Stream | None:
-        given = self._binder.arguments("load", parameters_of(Load), node, at=node.at if of > 1 else at)
+    def _stream(self, node: Node, index: int, *, of: int) -> PlacedStream | None:
+        given = self._binder.arguments("load", parameters_of(Load), node, at=node.at)
         if given is None:
             return None
         self.locations |= {f"load.{index}.{key}": place for key, place in given.places.items()}
@@ -79,7 +79,7 @@ class LoadReader:
                 takes = "a stream lasts for some time" if key == "for" else "an answer takes some time, such as 30s"
                 self._binder.note(f"{key}: got {given.written[key]}; {takes}", at=given.places[key])
         self._name(load, given, at=node.at, of=of)
-        return Stream(load, given.places)
+        return PlacedStream(load, given.places)
 
     def _name(self, load: Load, given: Arguments, *, at: Location, of: int) -> None:
         if load.name is None:

@@ -13,7 +13,7 @@ from brownout.binding import Binder, written
 from brownout.checkreader import CheckReader
 from brownout.errors import InvalidInput, Location, shown
 from brownout.experiment import DEFAULT_RECOVERY, SHORTEST_LOOK, Check, Experiment
-from brownout.loadreader import LoadReader, Stream
+from brownout.loadreader import LoadReader, PlacedStream
 from brownout.methodreader import MethodReader, Placed
 from brownout.parameters import Parameter
 from brownout.registry import Fault, Probe, Registry
@@ -131,9 +131,9 @@ class _Reader:
             self._binder.note(problem, at=entry.at if entry else at)
         return during or (), after or ()
 
-    def _duration(self, entry: Entry | None, method: Sequence[Placed], load: Sequence[Stream]) -> Duration:
-        ends: list[float] = [one.step.end for one in method] or [one.load.end for one in load if one.load.is_spike]
-        healed = Duration(max(ends, default=0.0))
+    def _duration(self, entry: Entry | None, method: Sequence[Placed], load: Sequence[PlacedStream]) -> Duration:
+        spikes = [] if method else [one.load.end for one in load if one.load.is_spike]
+        healed = Duration(max((*(one.step.end for one in method), *spikes), default=0.0))
         if entry is None:
             return Duration(healed + DEFAULT_RECOVERY)
         duration: Duration | None = self._binder.value(Parameter("duration", "duration", Duration), entry.node)

@@ -42,6 +42,8 @@ samples it rests on and, where a share, a quantile or a mean is judged, the 95 %
 figure itself decides: what a run recorded is all that its users asked, no sample of it. With too few samples (20
 requests, unless a probe says otherwise) a verdict is *inconclusive*, never a pass.
 
+Where a probe takes `tier` and `load`, it judges the requests of that tier's callers, or of that stream of load, alone.
+
 A *time of the run* (such as `within`) shrinks with `--scale`; a *latency* never does. As an abort condition, a probe is
 judged twice a second on the last `over` seconds; that it passes means: abort.
 """

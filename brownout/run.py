@@ -32,14 +32,12 @@ from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
 from brownout.target import Target, TargetOptions
-from brownout.traffic import Traffic
+from brownout.traffic import MAX_LATENESS, Traffic
 from brownout.units import format_seconds
 from brownout.watch import live_stats, patience_of, watch_aborts
 
 CANCEL_AGAIN = 1.0
 """Seconds after which a task that was cancelled and goes on is cancelled again."""
-MAX_LATENESS = 0.25
-"""Seconds by which 95 % of the questions may be sent later than they were due; beyond it the load is another load."""
 
 
 class Run:
@@ -141,8 +139,6 @@ class Run:
             )
         self._own(target.watch(), vital=True)
         self._own(self._tick())
-        for spike in traffic.spikes():
-            self._own(spike, vital=True)
         self._load = [self._own(part, vital=True) for part in traffic.parts()]
         self._phase("steady state", 0.0, self.experiment.first_fault)
 
@@ -172,8 +168,10 @@ class Run:
 
     async def recover(self) -> str:
         """Keep the load on until the end of the run and the last answers are in."""
-        if self.experiment.spikes:
+        if self._traffic is not None and self.experiment.spikes:
             self._phase("spike", self.clock.now(), self.experiment.last_heal)
+            for spike in self._traffic.spikes():
+                self._own(spike, vital=True)
             await self._until(self.experiment.last_heal)
         self._phase("recovery", self.clock.now(), self.experiment.duration)
         await self._until(self.experiment.duration)
@@ -274,14 +272,14 @@ class Run:
         for request in self.recording.requests:
             by_load.setdefault(request.load, []).append(request.sent - request.intended)
         # Of each stream by itself: a spike that was none must not hide behind what was sent before and after it.
-        for name, unsorted in by_load.items():
-            late = sorted(unsorted)
-            if (p95 := late[int(len(late) * 0.95)]) > MAX_LATENESS:
-                of = "" if name is None else f" of load {name!r}"
-                self._trouble(
-                    f"the load was sent late (p95 {format_seconds(p95)}{of}): this machine cannot offer "
-                    f"{self.experiment.peak_rate():g} requests/s beside the system under test"
-                )
+        latest = {name: sorted(late)[int(len(late) * 0.95)] for name, late in by_load.items()}
+        name = max(latest, key=lambda name: latest[name], default=None)
+        if name in latest and latest[name] > MAX_LATENESS:
+            of = "" if name is None else f" of load {name!r}"
+            self._trouble(
+                f"the load was sent late (p95 {format_seconds(latest[name])}{of}): this machine cannot offer "
+                f"{self.experiment.peak_rate():g} requests/s beside the system under test"
+            )
 
     # -- judging -------------------------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ def json_schema(faults: Registry[Fault], probes: Registry[Probe]) -> Schema:
         "method": {
             "type": "array",
             "items": {"$ref": "#/$defs/step"},
-            "description": "The faults, each with its start and length on the run's clock.",
+            "description": "The faults, each with its start and length on the run's clock; none to judge a spike.",
         },
         "expect": _object(
             {

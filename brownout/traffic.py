@@ -16,6 +16,8 @@ from brownout.target import Document, KnowsDocuments, NotAcknowledged, Question,
 
 SPIKE_AT_LEAST = 0.5
 """Of the requests that a spike is meant to have: with fewer, by chance or for want of power, it was none."""
+MAX_LATENESS = 0.25
+"""Seconds by which 95 % of the questions may be sent later than they were due; beyond it the load is another load."""
 STOCK_TAKING = 10.0
 """Seconds that the system has to tell what it holds of what was written."""
 Note = Callable[[float, str], None]
@@ -120,8 +122,11 @@ class Traffic:
         self._recording.fault_on(index, "load", spike.title, self._clock.now())
         self._note(self._clock.now(), f"{spike.title}: on")
         await self._clock.sleep_until(spike.end)
+        over = self._clock.now()
+        # What is sent a little late still belongs to it.
+        await self._clock.sleep_until(min(over + MAX_LATENESS, (over + self._experiment.duration) / 2))
         meant = spike.rate * (spike.for_ or 0.0)
         told = f"{asker.asked} requests were sent, of {meant:.0f} on average"
         proof = Proof(asker.asked >= meant * SPIKE_AT_LEAST, told, {"requests": float(asker.asked)})
-        self._recording.fault_off(index, self._clock.now(), proof)
-        self._note(self._clock.now(), f"{spike.title}: over")
+        self._recording.fault_off(index, over, proof)
+        self._note(over, f"{spike.title}: over")

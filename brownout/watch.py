@@ -54,7 +54,7 @@ def live_stats(experiment: Experiment, recording: Recording, now: float) -> Live
     answers = [request for request in window.requests if request.outcome == "ok"]
     times = sorted(request.ttft for request in answers if request.ttft is not None)
     levels = [request.level for request in answers if request.level is not None]
-    ends = dict(enumerate(one.end for one in experiment.method or experiment.spikes))
+    ends = dict(enumerate(one.end for one in experiment.disturbances))
     return LiveStats(
         elapsed=now,
         total=experiment.duration,

@@ -36,6 +36,51 @@ def test_a_run_without_trouble_passes_and_its_file_says_the_same(
     assert (target.broken, target.downs) == (False, 1)
 
 
+SPIKE = """
+title: Five seconds of which one is busy
+hypothesis: the spike is what is judged
+load:
+  - {name: quiet, rate: 25/s, arrivals: constant}
+  - {name: spike, rate: 30/s, arrivals: constant, at: 2s, for: 1s}
+duration: 5s
+method: []
+steady-state: [{availability: {at-least: 50%}}]
+expect:
+  during: [{availability: {at-least: 50%, load: spike}}, {availability: {at-least: 50%, load: quiet}}]
+  after: [{availability: {at-least: 50%}}]
+"""
+
+
+def test_a_spike_of_load_is_recorded_and_judged_as_a_fault_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brownout.run.MAX_LATENESS", 60.0)
+
+    judgement, run = play(Tiny(), tmp_path / "run", monkeypatch, text=SPIKE)
+
+    assert (judgement.outcome, judgement.reasons) == ("passed", ())
+    recorded = read_run(run.plan.evidence).recording
+    (span,) = recorded.faults
+    spike = [request for request in recorded.requests if request.load == "spike"]
+    assert (span.fault, span.title) == ("load", "load spike: 30/s")
+    assert span.on == pytest.approx(2.0, abs=0.5)
+    assert span.off == pytest.approx(3.0, abs=0.5)
+    assert all(2.0 < request.intended < 3.0 for request in spike)
+    assert span.proof is not None
+    assert span.proof.figures["requests"] == pytest.approx(len(spike), abs=3)
+    during = {one.check.title: one.verdict.samples for one in judgement.judged if one.block == "during"}
+    assert during["availability: at-least 50%, load spike"] > during["availability: at-least 50%, load quiet"]
+
+
+def test_a_spike_that_this_machine_could_not_send_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brownout.run.SPIKE_AT_LEAST", 2.0)
+
+    judgement, _ = play(Tiny(), tmp_path / "run", monkeypatch, text=SPIKE)
+
+    assert judgement.outcome == "inconclusive"
+    assert any("requests were sent, of 30 on average" in reason for reason in judgement.reasons)
+
+
 def test_a_run_ends_though_its_target_swallows_a_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judgement, _, target = steadily(lambda: Tiny(deaf_to=1), tmp_path / "run", monkeypatch)
 

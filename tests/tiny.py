@@ -229,8 +229,9 @@ def play(
             await run.open()
             before = await run.steady_state()
             if all(one.verdict.outcome == "passed" for one in before):
-                await run.inject(0)
-                await run.withdraw(0)
+                for step in experiment.method:
+                    await run.inject(step.index)
+                    await run.withdraw(step.index)
                 await run.recover()
         except BrownoutError as error:
             # The engine, too, goes on to the rollback whatever an activity raises.

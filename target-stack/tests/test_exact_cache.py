@@ -64,6 +64,21 @@ def get(cache: JsonCache[str], tenant: str, key: str) -> Cached[str] | None:
     return asyncio.run(cache.get(tenant, key, Attempts()))
 
 
+class _Reset:
+    """A client whose connection was reset an instant before it writes, as uvloop tells it: a moment nobody can time."""
+
+    async def get(self, key: str) -> None:
+        msg = "unable to perform operation on <TCPTransport closed=True>; the handler is closed"
+        raise RuntimeError(msg)
+
+
+def test_a_connection_that_was_reset_an_instant_before_is_a_miss(clock: FakeClock) -> None:
+    dependency = Dependency("cache", CircuitBreaker(BreakerConfig(), clock), GatewayMetrics(), timeout=0.5)
+    cache = Cache("redis://127.0.0.1:1/0", dependency)
+    cache._client = _Reset()  # type: ignore[assignment] # the one thing about it that this test is about
+    assert get(records(cache, clock), "acme", "k") is None
+
+
 def test_an_entry_comes_back_with_its_age(clock: FakeClock) -> None:
     cache = records(MemoryCache(), clock)
     cache.put("acme", "k", "value")

@@ -37,6 +37,13 @@ def test_every_parameter_is_described_by_its_type_and_docstring(stand_ins: Any) 
     assert partition["properties"]["manner"] == {"enum": ["blackhole", "reset"]}
 
 
+def test_a_load_is_one_stream_or_a_list_of_them(stand_ins: Any) -> None:
+    one, several = json_schema(stand_ins.faults, stand_ins.probes)["properties"]["load"]["anyOf"]
+    assert several == {"type": "array", "items": one, "minItems": 1}
+    assert {"rate", "name", "tier", "tenant", "at", "for", "deadline"} <= one["properties"].keys()
+    assert all(key["description"] for key in one["properties"].values())
+
+
 def test_a_probe_without_required_arguments_may_stand_alone(stand_ins: Any) -> None:
     check, bare = json_schema(stand_ins.faults, stand_ins.probes)["$defs"]["check"]["anyOf"]
     assert check["maxProperties"] == 1

@@ -15,11 +15,14 @@ HALF = "0.5"
 @pytest.mark.parametrize(
     "name",
     [
+        "backpressure_chain",
+        "cache_stampede",
         "deadline_propagation",
         "emergency_tier",
         "failover_chain",
         "feature_flag_outage",
         "hysteresis_no_flapping",
+        "noisy_neighbour",
         "retry_storm",
         "stale_cache_policy",
         "strict_policy_fails_fast",
@@ -110,3 +113,24 @@ def test_without_tombstones_copies_of_deleted_documents_are_served(chaos: Chaos)
         assert result.of("during", "uncited")["value"] >= 5
 
     chaos.run_defenceless("tombstoned_document.yaml", "--set", "tombstones=off", expect=serves, scale=HALF)
+
+
+def test_without_bulkheads_a_flood_of_free_users_makes_the_enterprise_ones_wait(chaos: Chaos) -> None:
+    def waits(result: Result) -> None:
+        fails(("during", "compare"), ("during", "shed"))(result)
+        assert result.of("during", "compare")["value"] > 3
+
+    chaos.run("noisy_neighbour.yaml", "--set", "bulkhead=off", expect=waits, scale=HALF)
+
+
+def test_without_single_flight_a_stampede_reaches_the_provider(chaos: Chaos) -> None:
+    def stampedes(result: Result) -> None:
+        fails(("during", "retry_amplification"))(result)
+        assert result.of("during", "retry_amplification")["value"] > 0.9
+
+    chaos.run("cache_stampede.yaml", "--set", "singleflight=off", expect=stampedes, scale=HALF)
+
+
+def test_without_backpressure_nobody_makes_way(chaos: Chaos) -> None:
+    expected = fails(("during", "detected"), ("during", "shed"))
+    chaos.run("backpressure_chain.yaml", "--set", "backpressure=off", expect=expected, scale=HALF)

@@ -22,6 +22,8 @@ __all__ = ["Cache", "Cached", "JsonCache"]
 
 NAME = "cache"
 _MAX_PENDING_WRITES = 256
+_LOST = (ValkeyError, OSError, RuntimeError)
+"""How the client fails. RuntimeError is uvloop's, for a write to a connection that was reset an instant before."""
 
 T = TypeVar("T")
 
@@ -65,7 +67,7 @@ class Cache:
         async def work() -> bytes | None:
             try:
                 found = await self._client.get(key)
-            except (ValkeyError, OSError) as error:
+            except _LOST as error:
                 raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
             return found if isinstance(found, bytes) else None
 
@@ -80,7 +82,7 @@ class Cache:
         async def work() -> None:
             try:
                 await self._client.set(key, value, px=max(int(ttl * 1000), 1))
-            except (ValkeyError, OSError) as error:
+            except _LOST as error:
                 raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
 
         try:
