@@ -44,6 +44,7 @@ from target_stack.rate_limit import limits_from
 from target_stack.readiness import Readiness, expect_ready
 from target_stack.retrieval import Retriever
 from target_stack.retry import NAIVE_TRIES, RetryMode
+from target_stack.router import Router
 from target_stack.server import run
 from target_stack.service_mode import Mode, ModeConfig, ServiceMode
 from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, ConfigurationError, Settings
@@ -224,6 +225,7 @@ class Gateway:
             backpressure=self._backpressure,
             flights=SingleFlight() if settings.switch("singleflight") else None,
             mode=self._mode,
+            router=Router.from_settings(settings),
         )
 
     def _service_mode(self) -> ServiceMode:
