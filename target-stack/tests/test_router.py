@@ -8,6 +8,8 @@ from target_stack.settings import Settings
 from target_stack.wire import Message
 
 LOOKUP = "When are refunds paid?"
+UNASKED = "Within how many days are refunds paid at Acme?"
+"""By other tests, whose answers would be in the cache."""
 
 
 def conversation(*texts: str) -> list[Message]:
@@ -51,13 +53,13 @@ def test_the_fast_model_is_for_questions_that_are_urgent_and_simple(question: st
 @pytest.mark.usefixtures("healthy")
 def test_an_urgent_simple_question_goes_to_the_fast_model_undegraded(stack: Stack) -> None:
     with stack.gateway() as gateway:
-        fast = gateway.ask(LOOKUP, timeout_ms=4000)
+        fast = gateway.ask(UNASKED, timeout_ms=4000)
         assert (fast.serving["model"], fast.serving["degradation_level"]) == ("atlas-mini", 0)
         assert fast.serving["warnings"] == []
-        for patient in (gateway.ask(LOOKUP), gateway.ask("Why are refunds paid?", timeout_ms=4000)):
+        for patient in (gateway.ask(UNASKED), gateway.ask("Why are refunds paid by Acme?", timeout_ms=4000)):
             assert patient.serving["model"] == "atlas-large"
             assert not patient.serving["cache_used"], "what the fast model said is not kept for others"
-        strict = gateway.ask("When are refunds paid to the card?", timeout_ms=4000, policy="strict")
+        strict = gateway.ask("Until when are refunds paid at Acme?", timeout_ms=4000, policy="strict")
         assert strict.serving["model"] == "atlas-large"
         assert gateway.metric('routed_total{route="fast"}') == 1
         assert gateway.metric('routed_total{route="strong"}') == 3
@@ -66,6 +68,8 @@ def test_an_urgent_simple_question_goes_to_the_fast_model_undegraded(stack: Stac
 @pytest.mark.process
 @pytest.mark.usefixtures("healthy")
 def test_the_main_model_stands_in_for_the_fast_one(stack: Stack) -> None:
-    with stack.gateway({"small-model": "atlas-gone", "prices": "atlas-large=2/8,atlas-gone=1/1"}) as gateway:
-        answer = gateway.ask(LOOKUP, timeout_ms=4000)
+    with stack.gateway(
+        {"exact-cache": False, "small-model": "atlas-gone", "prices": "atlas-large=2/8,atlas-gone=1/1"}
+    ) as gateway:
+        answer = gateway.ask(UNASKED, timeout_ms=4000)
         assert (answer.status, answer.serving["model"]) == (200, "atlas-large")
