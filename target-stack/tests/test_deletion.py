@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import pytest
-from harness import ACME, ADMIN, DOCUMENTS, Gateway, Stack, wait_until
+from harness import ACME, ADMIN, DOCUMENTS, Gateway, Stack, free_port, wait_until
 
 from target_stack.documents import Document
 from target_stack.keyword import KeywordIndex
@@ -79,14 +79,16 @@ def test_a_dropped_document_is_not_found_and_dropping_it_again_is_no_error() -> 
 # -- real processes ----------------------------------------------------------------------------------------------------
 
 QUESTION = "When are refunds paid at Acme?"
-OTHER = "What does shipping abroad cost?"
+OTHER = "And what does shipping abroad cost?"
+WRITTEN = 'dependency_calls_total{dependency="cache",outcome="ok"}'
 SETTINGS = {
     "exact-cache": False,
-    "vector-db.timeout": 0.25,
+    "vector-db.timeout": 1.0,
+    "cache.timeout": 2.0,
     "vector-db.breaker.recovery": 0.2,
     "tombstones.retry": 0.05,
     "tombstones.purge": 3600,
-    "llm.first-token-timeout": 0.3,
+    "llm.first-token-timeout": 1.0,
     "retry": "off",
 }
 
@@ -120,8 +122,7 @@ def test_a_document_that_is_deleted_while_the_database_is_away_is_gone_on_every_
         assert (unreadable.status_code, "line 1" in unreadable.text) == (400, True)
         assert cites(gateway)
         assert gateway.ask(OTHER).serving["citations"] == ["acme-shipping"]
-        written = 'dependency_calls_total{dependency="cache",outcome="ok"}'
-        wait_until(lambda: gateway.metric(written) >= 6, "documents and answers are in the cache")
+        wait_until(lambda: gateway.metric(WRITTEN) >= 6, "documents and answers are in the cache")
         with stack.postgres.paused():
             assert gateway.ask(QUESTION).serving["retrieval"] == "cached"
             assert cites(gateway)
@@ -161,3 +162,21 @@ def test_without_tombstones_a_deleted_document_is_served_until_the_purge(stack: 
     with stack.gateway(SETTINGS | {"tombstones": False}) as gateway, documents_put_back(gateway):
         assert delete(gateway, "acme-refunds") == (200, True)
         assert cites(gateway)
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize(("tombstones", "retrieval"), [(True, "none"), (False, "cached")])
+def test_a_gateway_that_cannot_know_what_was_deleted_serves_no_copy(
+    stack: Stack, tombstones: bool, retrieval: str
+) -> None:
+    question = f"{QUESTION} Tombstones {tombstones}."
+    with stack.gateway(SETTINGS) as gateway:
+        assert cites(gateway, question)
+        wait_until(lambda: gateway.metric(WRITTEN) >= 3, "documents and answer are in the cache")
+    nowhere = f"postgresql://stack:pw@127.0.0.1:{free_port()}/postgres"
+    settings = SETTINGS | {"tombstones": tombstones}
+    orphan = stack.start_gateway(settings, ready=False, STACK_VECTOR_DB_URL=nowhere)
+    assert orphan.ask(question).serving["retrieval"] == retrieval
+    orphan.http.close()
+    orphan.process.stop()

@@ -16,6 +16,7 @@ from target_stack.ladder import CACHED_ANSWER_LEVEL, SMALL_MODEL_LEVEL, Ladder, 
 from target_stack.parts import Begin, BrokenStreamError, CachedAnswer, Finish, Parts, Question, Text
 from target_stack.retrieval import Retrieved, Retriever
 from target_stack.retry_after import wait_of
+from target_stack.router import Router
 from target_stack.service_mode import Mode, ServiceMode
 from target_stack.serving import Making, Serving, in_mode, undisclosed
 from target_stack.singleflight import SingleFlight
@@ -37,6 +38,7 @@ class Answerer:
         backpressure: Backpressure,
         flights: SingleFlight[Begin | Text | Finish] | None,
         mode: ServiceMode,
+        router: Router,
     ) -> None:
         self._retriever = retriever
         self._chain = chain
@@ -47,6 +49,7 @@ class Answerer:
         self._backpressure = backpressure
         self._flights = flights
         self._mode = mode
+        self._router = router
 
     async def answer(self, question: Question) -> AsyncGenerator[Begin | Text | Finish, None]:
         """Yield one Begin, the Texts, one Finish.
@@ -87,14 +90,17 @@ class Answerer:
     ) -> AsyncGenerator[Begin | Text | Finish, None]:
         """Yield with the true metadata. Raises DependencyError as well, when the request's time is up."""
         favoured = question.tier == "enterprise"
-        ladder = Ladder(
-            policy=question.policy, enabled=self._fallbacks, prefers_small=mode is not Mode.FULL and not favoured
+        fast = question.policy.allow_smaller_model and self._router.prefers_fast(
+            question.conversation, patience=question.deadline.left()
         )
+        self._metrics.routed.labels("fast" if fast else "strong").inc()
+        reduced = mode is not Mode.FULL and not favoured
+        ladder = Ladder(policy=question.policy, enabled=self._fallbacks, prefers_small=fast or reduced)
         in_memory = mode is Mode.EMERGENCY and ladder.may_end_with_cached_answer()
         parts = self._from_memory(question, attempts, ttft) if in_memory and not favoured else []
         if not parts:
             retrieved = await self._retriever.retrieve(question.tenant, question.query, ladder, attempts)
-            run = Run(self._tools, question, retrieved, attempts, ttft)
+            run = Run(self._tools, question, retrieved, attempts, ttft, fast=fast and not reduced)
             parts = await self._exact_answer(run, attempts)
         if not parts:
             try:

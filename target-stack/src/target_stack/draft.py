@@ -62,13 +62,22 @@ class Run:
     """What one question has gathered so far."""
 
     def __init__(
-        self, tools: Tools, question: Question, retrieved: Retrieved, attempts: Attempts, ttft: FirstToken
+        self,
+        tools: Tools,
+        question: Question,
+        retrieved: Retrieved,
+        attempts: Attempts,
+        ttft: FirstToken,
+        *,
+        fast: bool = False,
     ) -> None:
+        """`fast`: the small model is this question's by choice, and none that stands in for another."""
         self._tools = tools
         self.question = question
         self.retrieved = retrieved
         self._attempts = attempts
         self._ttft = ttft
+        self._fast = fast
 
     def exact_key(self) -> str:
         return exact_key(
@@ -87,6 +96,7 @@ class Run:
             question.tier,
             question.hold,
             self.retrieved.source,
+            self._fast,
             self.exact_key(),
         )
 
@@ -123,6 +133,7 @@ class Run:
             model=candidate.model_class,
             documents=len(retrieved.documents),
             age=retrieved.age,
+            by_choice=self._fast,
         )
         name = candidate.provider.name
         serving = self._serving(
@@ -204,7 +215,7 @@ class Run:
 
     def _store(self, making: Making, serving: Serving, text: str, finish_reason: str) -> None:
         """Keep what is worth giving again: a whole answer, from the top of the ladder."""
-        if making.level != 0 or not making.documents or finish_reason != "stop":
+        if making.level != 0 or making.model is ModelClass.SMALL or not making.documents or finish_reason != "stop":
             return
         question, tools = self.question, self._tools
         answer = CachedAnswer(

@@ -20,13 +20,12 @@ from target_stack.answering import Answerer
 from target_stack.asgi import cancel
 from target_stack.auth import Authenticator
 from target_stack.backpressure import Backpressure
-from target_stack.breaker import BreakerConfig, CircuitBreaker, State, Transition
 from target_stack.bulkhead import Bulkhead
 from target_stack.cache import Cache, JsonCache
 from target_stack.chat import ChatEndpoint, error_response
 from target_stack.clock import Clock, SystemClock
 from target_stack.deadline import DeadlinePolicy
-from target_stack.dependency import Dependency
+from target_stack.dependencies import dependencies
 from target_stack.documents import Document
 from target_stack.draft import Tools
 from target_stack.embedder import Embedder
@@ -43,10 +42,10 @@ from target_stack.pricing import PriceTable
 from target_stack.rate_limit import limits_from
 from target_stack.readiness import Readiness, expect_ready
 from target_stack.retrieval import Retriever
-from target_stack.retry import NAIVE_TRIES, RetryMode
+from target_stack.router import Router
 from target_stack.server import run
 from target_stack.service_mode import Mode, ModeConfig, ServiceMode
-from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, ConfigurationError, Settings
+from target_stack.settings import ConfigurationError, Settings
 from target_stack.singleflight import SingleFlight
 from target_stack.variables import required
 
@@ -72,9 +71,9 @@ class Gateway:
         self.events = EventRing(clock)
         self._environ = environ
         self._authenticator = self._read_tokens()
-        replicas = replicas_of(settings)
-        used = [name for name in DEPENDENCIES if name not in REPLICAS or name in replicas]
-        self._dependencies = {name: self._dependency(name) for name in used}
+        self._dependencies = dependencies(
+            settings, clock, self.metrics, self.events, on_open=lambda name: self._renewals[name]()
+        )
         self._resolver = resolver_from(environ, clock)
         self._embedding = HttpPeer(required(self._environ, "STACK_EMBEDDING_URL"), resolver=self._resolver)
         self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
@@ -108,7 +107,7 @@ class Gateway:
             "embedding": self._embedding_ready,
             "llm": self._models.provider_ready,
         }
-        if replicas:
+        if replicas_of(settings):
             needed["inference"] = self._models.replica_ready
         self._readiness = Readiness(needed)
         self._backpressure = Backpressure.from_settings(settings, clock)
@@ -149,42 +148,6 @@ class Gateway:
         except ValueError as error:
             raise ConfigurationError(str(error)) from None
 
-    def _dependency(self, name: str) -> Dependency:
-        settings = self.settings
-        config = BreakerConfig(
-            enabled=settings.switch("breaker"),
-            failures=settings.integer(f"{name}.breaker.failures"),
-            error_rate=settings.number(f"{name}.breaker.error-rate"),
-            window=settings.number(f"{name}.breaker.window"),
-            min_calls=settings.integer(f"{name}.breaker.min-calls"),
-            recovery=settings.number(f"{name}.breaker.recovery"),
-            probes=settings.integer(f"{name}.breaker.probes"),
-            unstable_cycles=settings.integer(f"{name}.breaker.unstable-cycles"),
-            unstable_window=settings.number(f"{name}.breaker.unstable-window"),
-            unstable_recovery=settings.number(f"{name}.breaker.unstable-recovery"),
-        )
-
-        def on_transition(transition: Transition) -> None:
-            self._on_transition(name, transition)
-
-        breaker = CircuitBreaker(config, self.clock, on_transition=on_transition)
-        self.events.breaker(name, from_state=None, to_state=State.CLOSED.value, reason="start")
-        self.metrics.watch(name, breaker)
-        timeout = settings.number("llm.timeout" if name in (*PROVIDERS, *REPLICAS) else f"{name}.timeout")
-        naive = settings.text("retry") == RetryMode.NAIVE
-        return Dependency(name, breaker, self.metrics, timeout=timeout, tries=NAIVE_TRIES if naive else 1)
-
-    def _on_transition(self, name: str, transition: Transition) -> None:
-        self.events.breaker(
-            name,
-            from_state=transition.from_state.value,
-            to_state=transition.to_state.value,
-            reason=transition.reason,
-        )
-        self.metrics.transition(name, transition)
-        if transition.to_state is State.OPEN:
-            self._renewals[name]()
-
     def _new_cache(self) -> Cache:
         url = required(self._environ, "STACK_CACHE_URL")
         try:
@@ -224,6 +187,7 @@ class Gateway:
             backpressure=self._backpressure,
             flights=SingleFlight() if settings.switch("singleflight") else None,
             mode=self._mode,
+            router=Router.from_settings(settings),
         )
 
     def _service_mode(self) -> ServiceMode:

@@ -119,11 +119,12 @@ class Retriever:
             match source:
                 case Source.CACHED:
                     cached = await self._cache.get(tenant, retrieval_key(query), attempts)
-                    if cached is not None and ladder.policy.accepts_age(cached.age):
+                    if cached is None or not ladder.policy.accepts_age(cached.age):
+                        continue
+                    # None is left where all were deleted since; another search may find others then.
+                    if documents := self._search.from_cache(tenant, cached.value):
                         self._cache.used(cached)
-                        return Retrieved(
-                            source=source, documents=self._search.from_cache(tenant, cached.value), age=cached.age
-                        )
+                        return Retrieved(source=source, documents=documents, age=cached.age)
                 case Source.KEYWORD:
                     if documents := self._search.by_keyword(tenant, query):
                         return Retrieved(source=source, documents=documents)

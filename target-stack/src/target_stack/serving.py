@@ -51,10 +51,14 @@ class Making:
     age: float | None = None
     cached_answer: bool = False
     from_memory: bool = False
+    by_choice: bool = False
+    """Whether the model is the one that the question was meant for, however small."""
 
     @property
     def level(self) -> int:
-        return CACHED_ANSWER_LEVEL if self.cached_answer or self.from_memory else level_of(self.source, self.model)
+        if self.cached_answer or self.from_memory:
+            return CACHED_ANSWER_LEVEL
+        return level_of(self.source, ModelClass.MAIN if self.by_choice else self.model)
 
     @property
     def quality(self) -> Quality:
@@ -80,7 +84,7 @@ def warnings_of(making: Making) -> tuple[str, ...]:
             warnings.append("No document matches the question.")
         case Source.FRESH:
             pass
-    if making.model is ModelClass.SMALL:
+    if making.model is ModelClass.SMALL and not making.by_choice:
         warnings.append("The main model was not available; a smaller model wrote this answer.")
     return tuple(warnings)
 

@@ -231,6 +231,9 @@ def _switches() -> Iterator[Setting]:
     )
     yield _switch("service-modes", "Reduced and emergency service under load or failure. Off: always full service.")
     yield _switch("hysteresis", "Changing the service's mode slowly. Off: it follows every reading at once.")
+    yield _switch(
+        "router", "Asking the small model first where a caller is in a hurry and the question is simple. Off: never."
+    )
     yield _switch("disclosure", "Saying that an answer is degraded. Off: degraded answers claim to be at level 0.")
     yield _choice(
         "tenant-filter",
@@ -261,6 +264,8 @@ def _all() -> Iterator[Setting]:
         ("provider", "self-hosted"),
         "Who serves the main model first. Self-hosted: the inference replicas, with the providers behind them.",
     )
+    yield _time("router.urgent", 5.0, "Who waits no longer than this is in a hurry.")
+    yield _integer("router.simple", 0, "Signs of a hard question, at most, that a simple one has; there are four.")
     yield Setting(
         name="prices",
         type="text",
