@@ -5,6 +5,7 @@ both over a long window, so that it matters, and over a short one, so that it is
 """
 
 import math
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -85,8 +86,27 @@ def first_firing(
         hour: what an hour of the alert's windows is, in seconds.
         unseen: requests per second that are taken to have come before `start`, all of them good.
     """
-    spoilt = [0, *accumulate(bad)]
+    return _first_firing(
+        alert, times, _spoilt(bad), objective=objective, start=start, end=end, hour=hour, unseen=unseen
+    )
 
+
+def _spoilt(bad: Sequence[bool]) -> Sequence[int]:
+    """How many of the requests before each broke the objective, and of all."""
+    return array("I", accumulate(bad, initial=0))
+
+
+def _first_firing(
+    alert: Alert,
+    times: Sequence[float],
+    spoilt: Sequence[int],
+    *,
+    objective: Share,
+    start: float,
+    end: float,
+    hour: float,
+    unseen: float,
+) -> float | None:
     def burning(now: float, span: float) -> float:
         first, last = bisect_left(times, now - span), bisect_left(times, now)
         asked = last - first + unseen * max(start - (now - span), 0.0)
@@ -122,11 +142,12 @@ def firings(
 ) -> tuple[Firing, ...]:
     """Each of `ALERTS`; arguments as of `first_firing`."""
     rate = len(times) / (end - start) if end > start else 0.0
+    spoilt = _spoilt(bad)
 
     def firing(alert: Alert) -> Firing:
         if len(times) < FEWEST or rate * alert.long * hour < FEWEST:
             return Firing(alert, watched=False, at=None)
-        at = first_firing(alert, times, bad, objective=objective, start=start, end=end, hour=hour, unseen=unseen)
+        at = _first_firing(alert, times, spoilt, objective=objective, start=start, end=end, hour=hour, unseen=unseen)
         return Firing(alert, watched=True, at=at)
 
     return tuple(firing(alert) for alert in ALERTS)

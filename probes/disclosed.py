@@ -44,13 +44,14 @@ def disclosed(window: Window, *, share: Share = ALL, store: DependencyName = STO
     given = answers(window)
     if not given:
         return inconclusive(threshold, samples=0, why="there were no answers")
-    said = Counter(zip(given.level, given.warnings, strict=True))
-    saying = sum(times for (level, warnings), times in said.items() if level and warnings)
+    levels = given.level
+    said = Counter(zip(levels, map(bool, given.warnings), strict=True))
+    saying = sum(times for (level, warned), times in said.items() if level and warned)
     silent: Counter[str] = Counter()
-    for (level, warnings), times in said.items():
-        if level is None or (level != 0 and not warnings):
+    for (level, warned), times in said.items():
+        if level is None or (level != 0 and not warned):
             silent["named no level" if level is None else "had a level above 0 and no warning"] += times
-    silent.update(_contradictions(window, given.where([level == 0 for level in given.level]), given, store))
+    silent.update(_contradictions(window, given.where([level == 0 for level in levels]), given, store))
     degraded = saying + silent.total()
     if not degraded:
         return inconclusive(threshold, samples=len(given), why="nothing was degraded, so nothing had to be disclosed")

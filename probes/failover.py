@@ -70,9 +70,8 @@ def _that_needed_a_provider(requests: Requests, first: str) -> Requests:
     # A stack that counts no calls is not accused of making none.
     if len(without) == len(kinds):
         return requests
-    return requests.where(
-        [
-            level != 0 or outcome != "ok" or id(attempts) not in without
-            for attempts, outcome, level in zip(requests.attempts, requests.outcome, requests.level, strict=True)
-        ]
-    )
+    needed = [
+        level != 0 or outcome != "ok" or id(attempts) not in without
+        for attempts, outcome, level in zip(requests.attempts, requests.outcome, requests.level, strict=True)
+    ]
+    return requests if all(needed) else requests.where(needed)

@@ -2,13 +2,22 @@
 
 import math
 import random
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from statistics import NormalDist
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brownout.statistics import mann_whitney, mean_interval, order_statistics, quantile_ranks, share_interval
+from brownout.statistics import (
+    mann_whitney,
+    mean_interval,
+    mean_interval_of_counts,
+    order_statistics,
+    quantile_ranks,
+    share_interval,
+)
 
 VALUES = st.lists(st.integers(0, 6).map(float) | st.just(math.inf), min_size=1, max_size=30)
 
@@ -106,6 +115,35 @@ def test_a_real_difference_is_found() -> None:
 
 
 def test_nothing_has_no_interval_and_no_comparison() -> None:
-    for call in (lambda: share_interval(0, 0), lambda: mean_interval([1.0]), lambda: mann_whitney([], [1.0])):
+    for call in (
+        lambda: share_interval(0, 0),
+        lambda: mean_interval([1.0]),
+        lambda: mean_interval_of_counts({1.0: 1}),
+        lambda: mann_whitney([], [1.0]),
+    ):
         with pytest.raises(ValueError, match=r"nothing|two"):
             call()
+
+
+@given(st.lists(st.integers(0, 4).map(float), min_size=2, max_size=60))
+def test_the_interval_of_a_mean_is_the_same_from_counts(values: list[float]) -> None:
+    assert mean_interval_of_counts(Counter(values)) == pytest.approx(mean_interval(values))
+
+
+def test_ties_among_many_values_count_as_they_do_among_few() -> None:
+    draw = random.Random(5)
+    now = sorted(draw.choice((math.inf, 0.5, draw.random())) for _ in range(30_000))
+    before = sorted(draw.choice((math.inf, draw.random(), draw.random())) for _ in range(3000))
+    times = Counter(now) + Counter(before)
+    m, n = len(now), len(before)
+    ties = sum(each**3 - each for each in times.values()) / ((m + n) * (m + n - 1))
+    spread = math.sqrt(m * n / 12 * (m + n + 1 - ties))
+    u = sum(
+        bisect_left(before, value) + (bisect_right(before, value) - bisect_left(before, value)) / 2 for value in now
+    )
+
+    found = mann_whitney(now, before)
+
+    assert found.effect == pytest.approx(2 * u / (m * n) - 1)
+    assert found.p == pytest.approx(1 - NormalDist().cdf((u - m * n / 2 - 0.5) / spread), rel=1e-6)
+    assert mann_whitney(before, now).effect == pytest.approx(-found.effect)

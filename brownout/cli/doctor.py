@@ -35,7 +35,7 @@ def doctor(as_json: bool) -> None:
 
     targets = list(_targets())
     findings = [*_python(), _state(), *targets]
-    findings += [check() for check in (_docker, _kubernetes, _gpu, _chromium, _toxiproxy)]
+    findings += [check() for check in (_docker, _kubernetes, _gpu, _prometheus, _chromium, _toxiproxy)]
     usable = any(finding.state == "ok" for finding in targets)
     if as_json:
         click.echo(json.dumps({"usable": usable, "findings": [asdict(finding) for finding in findings]}, indent=2))
@@ -164,6 +164,15 @@ def _on_path(about: str, *commands: str) -> Finding:
 
     found = next((path for command in commands if (path := which(command))), None)
     return Finding(about, "ok", found) if found else Finding(about, "absent", f"no {' or '.join(commands)} on PATH")
+
+
+def _prometheus() -> Finding:
+    from brownout.prometheus.client import missing
+    from brownout.prometheus.server import PROGRAM, lacking
+
+    lacks = [text for text in (missing(), lacking()) if text]
+    said = "--prometheus auto can start one" if not lacks else "--prometheus cannot be used in full"
+    return Finding(PROGRAM.capitalize(), "absent" if lacks else "ok", said, "; ".join(lacks))
 
 
 def _chromium() -> Finding:

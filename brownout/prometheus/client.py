@@ -14,6 +14,8 @@ from brownout.errors import BrownoutError, EnvironmentProblem
 
 TIMEOUT = 5.0
 """Seconds that one answer may take. A server that is asked every second and needs longer is no help to a run."""
+MOST_SERIES = 1000
+"""Of one answer. All of them are kept every second: a query that gives more is meant to be summed up."""
 _LONGEST = 200
 
 
@@ -75,20 +77,24 @@ class Prometheus:
             at: the Unix time for which, in seconds; the server's own now where None.
 
         Raises:
-            BadQuery: the server refuses the query.
+            BadQuery: the server refuses the query, or it gives more than `MOST_SERIES`.
             NoAnswer: there is no result.
         """
         try:
             result = self._server.custom_query(query, params=None if at is None else {"time": f"{at:.3f}"})
-            return _points(result)
+            points = _points(result)
         except self._refused as error:
             raise _refusal(self.url, str(error)) from None
         except OSError as error:
             msg = f"Prometheus at {self.url} did not answer ({type(error).__name__})"
             raise NoAnswer(msg) from None
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            msg = f"what answers at {self.url} is no Prometheus, or the query gives no numbers: {error}"
+            msg = f"what answers at {self.url} is no Prometheus, or the query gives no numbers: {str(error)[:_LONGEST]}"
             raise NoAnswer(msg) from None
+        if len(points) > MOST_SERIES:
+            msg = f"it gives {len(points)} series, and at most {MOST_SERIES} are kept: add them up, as with sum()"
+            raise BadQuery(msg)
+        return points
 
     def scraped(self) -> Mapping[str, str]:
         """What became of the last scrape of each job: an empty text where it succeeded.

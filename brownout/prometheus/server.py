@@ -54,6 +54,8 @@ class OwnServer:
 
 def lacking() -> str | None:
     """What this machine lacks for one, and what to do; None where it lacks nothing."""
+    if sys.platform != "linux":
+        return f"--prometheus auto needs Linux; this is {sys.platform}"
     programs = [program for program in (PROGRAM, CHECKER) if shutil.which(program) is None]
     if not programs:
         return None

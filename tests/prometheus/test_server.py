@@ -59,6 +59,14 @@ def test_a_query_that_is_none_is_refused_in_the_servers_words(prometheus: Runnin
     client.close()
 
 
+def test_an_answer_of_very_many_series_is_refused(prometheus: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brownout.prometheus.client.MOST_SERIES", 1)
+    client = Prometheus(prometheus.url, own=True)
+    with pytest.raises(BadQuery, match=r"^it gives 2 series, and at most 1 are kept: .*sum\(\)$"):
+        client.ask("requests_total")
+    client.close()
+
+
 @pytest.mark.parametrize("query", ["queue_depth[30s]", '"text"'])
 def test_an_answer_without_a_number_of_now_is_none(prometheus: Running, query: str) -> None:
     client = Prometheus(prometheus.url, own=True)
