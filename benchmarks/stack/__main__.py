@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.proxy import cpu
 from benchmarks.stack.bring_up import Running, running
-from benchmarks.stack.client import Asked, Orders, answers
+from benchmarks.stack.client import Orders, answers
 from benchmarks.stack.profile import shares
 from brownout.errors import EnvironmentProblem
 from brownout.fixtures.embedded import data

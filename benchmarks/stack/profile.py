@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["shares"]
 
-_HERTZ = 500
+_HERTZ = 200
 _OURS = "target_stack"
 
 
@@ -18,7 +18,7 @@ async def shares(py_spy: str, pid: int, *, seconds: int, output: Path) -> list[t
     """
     process = await asyncio.create_subprocess_exec(
         *(py_spy, "record", "--pid", str(pid), "--duration", str(seconds), "--rate", str(_HERTZ)),
-        *("--format", "raw", "--full-filenames", "--nonblocking", "--output", str(output)),
+        *("--format", "raw", "--full-filenames", "--output", str(output)),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )

@@ -3,34 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpcore
 import httpx
 
-from target_stack.naming import Resolver, resolving_backend
+from target_stack.http_transport import Transport
+from target_stack.naming import Resolver
 
 __all__ = ["HttpPeer"]
-
-
-class _Transport(httpx.AsyncHTTPTransport):
-    def __init__(self, *, verify: bool, limits: httpx.Limits, resolver: Resolver | None) -> None:
-        super().__init__(verify=verify, limits=limits, trust_env=False)
-        if resolver is not None:
-            # httpx hands no network backend on to its pool, so this one makes the pool itself.
-            self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=httpx.create_ssl_context(verify=verify, trust_env=False),
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_keepalive_connections,
-                keepalive_expiry=limits.keepalive_expiry,
-                network_backend=resolving_backend(resolver),
-            )
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except (AttributeError, RuntimeError) as error:
-            # Of a connection that was reset as soon as it was made: anyio asks the socket that is gone for its peer's
-            # name, or uvloop refuses to touch its transport, and httpcore lets both through.
-            raise httpx.ConnectError(str(error), request=request) from error
 
 
 class _Generation:
@@ -39,11 +17,12 @@ class _Generation:
             base_url=base_url,
             # Streams are read as they come off the wire.
             headers={"accept-encoding": "identity"},
-            transport=_Transport(
+            transport=Transport(
                 # Loading the trust store takes 60 ms, which a plain-text link need not pay.
                 verify=base_url.startswith("https:"),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
                 resolver=resolver,
+                max_idle=64,
+                idle_expiry=30.0,
             ),
             # Every call has its own asyncio.timeout; httpx's would be a second, different limit.
             timeout=httpx.Timeout(None, connect=connect_timeout),
