@@ -19,6 +19,7 @@ from target_stack.clock import Clock
 from target_stack.dependency import Attempts, Dependency
 from target_stack.failures import DependencyError, ErrorSource, FailureKind, out_of_time, source_of_status
 from target_stack.http_peer import HttpPeer
+from target_stack.patience import Patience
 from target_stack.retry_after import RetryAfter
 from target_stack.serving import Usage
 from target_stack.sse import DONE, SseParser
@@ -109,7 +110,7 @@ class Provider:
                     **attempts.deadline.headers(),
                 },
             )
-            waiting = _Patience(self._clock, self._timeouts, self.name, attempts)
+            waiting = _Waiting(self._clock, self._timeouts, self.name, attempts)
             self.outstanding += 1
             try:
                 response = await waiting.wait_for(client.send(http, stream=True))
@@ -123,6 +124,7 @@ class Provider:
                 kind = FailureKind.CUT if waiting.started else FailureKind.UNREACHABLE
                 raise DependencyError(self.name, type(error).__name__, kind=kind) from error
             finally:
+                waiting.close()
                 self.outstanding -= 1
 
     def _leave_alone(self) -> None:
@@ -136,7 +138,7 @@ class Provider:
                 retry_after=str(math.ceil(left)),
             )
 
-    async def _check(self, response: httpx.Response, waiting: "_Patience") -> None:
+    async def _check(self, response: httpx.Response, waiting: "_Waiting") -> None:
         if response.status_code == httpx.codes.OK:
             return
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -152,7 +154,7 @@ class Provider:
         )
 
     async def _pieces(
-        self, incoming: AsyncIterator[bytes], waiting: "_Patience"
+        self, incoming: AsyncIterator[bytes], waiting: "_Waiting"
     ) -> AsyncGenerator[Token | Completion, None]:
         parser = SseParser()
         finish_reason: str | None = None
@@ -198,16 +200,21 @@ async def _drain(incoming: AsyncIterator[bytes]) -> None:
                 pass
 
 
-class _Patience:
+class _Waiting:
     """The time limits of one call. Only waiting counts: a slow reader of ours is no fault of the provider's."""
 
     def __init__(self, clock: Clock, timeouts: StreamTimeouts, dependency: str, attempts: Attempts) -> None:
         self.started = False
+        self._patience = Patience()
         self._attempts = attempts
         self._clock = clock
         self._timeouts = timeouts
         self._dependency = dependency
         self._waited = 0.0
+
+    def close(self) -> None:
+        """Nothing more is waited for."""
+        self._patience.close()
 
     async def wait_for(self, work: Awaitable[T]) -> T:
         """Return the result of one wait; raise DependencyError when it outlasts the limit that applies now."""
@@ -217,8 +224,7 @@ class _Patience:
         limit = max(min(soon, timeouts.total - self._waited), 0)
         left = self._attempts.deadline.left_downstream()
         try:
-            async with asyncio.timeout(min(limit, left)):
-                return await work
+            return await self._patience.wait_for(work, min(limit, left))
         except TimeoutError:
             if left < limit:
                 raise out_of_time(self._dependency) from None

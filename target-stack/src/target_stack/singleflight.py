@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from target_stack.deadline import Deadline
 from target_stack.failures import out_of_time
+from target_stack.patience import Patience
 
 __all__ = ["Flight", "SingleFlight"]
 
@@ -92,6 +93,7 @@ class SingleFlight(Generic[T]):
             flight = self._flights[key] = Flight()
             flight.start(work())
         flight.passengers += 1
+        patience = Patience()
         try:
             seen = 0
             while True:
@@ -100,21 +102,17 @@ class SingleFlight(Generic[T]):
                     yield flight.results[seen - 1]
                 if flight.done:
                     break
-                await _in_time(flight, deadline)
+                try:
+                    await patience.wait_for(flight.more(), deadline.left_downstream())
+                except TimeoutError:
+                    raise out_of_time(NAME) from None
             if flight.error is not None:
                 raise flight.error
         finally:
+            patience.close()
             flight.passengers -= 1
             # Work that is done is no longer joined: the next one to ask finds it in a cache, or wants it anew.
             if (flight.done or not flight.passengers) and self._flights.get(key) is flight:
                 del self._flights[key]
             if not flight.passengers:
                 await flight.cancel()
-
-
-async def _in_time(flight: Flight[T], deadline: Deadline) -> None:
-    try:
-        async with asyncio.timeout(deadline.left_downstream()):
-            await flight.more()
-    except TimeoutError:
-        raise out_of_time(NAME) from None
