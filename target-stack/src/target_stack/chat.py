@@ -41,7 +41,10 @@ def error_response(error: StackError, headers: dict[str, str] | None = None) -> 
 
 
 class ChatEndpoint:
-    """Reads a request; the response does the work, so that it can watch the client leave."""
+    """Reads a request; the response does the work, so that it can watch the client leave.
+
+    An ASGI application, not a view: every token of a stream would pass through one more layer of Starlette's.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,11 @@ class ChatEndpoint:
         self._admission = admission
         self._decoder = msgspec.json.Decoder(ChatRequest)
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._response_to(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _response_to(self, request: Request) -> Response:
         arrived_at = self._clock.monotonic()
         request_id = next(self._request_ids)
         try:

@@ -14,8 +14,8 @@ class Chunks:
 
     def __init__(self, id_: str, model: str, created: int) -> None:
         self._envelope = {"id": id_, "object": "chat.completion.chunk", "created": created, "model": model}
-        before, after = self._chunk({"content": _TEXT}).split(msgspec.json.encode(_TEXT))
-        self._before, self._after = before, after
+        # From the right: a name may be anything, and stands before the text.
+        self._before, _, self._after = self._chunk({"content": _TEXT}).rpartition(msgspec.json.encode(_TEXT))
 
     def text(self, piece: str) -> bytes:
         """Return the chunk that adds a piece of text."""

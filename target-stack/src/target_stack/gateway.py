@@ -126,7 +126,7 @@ class Gateway:
             routes=[
                 Route("/health/live", self._live),
                 Route("/health/ready", self._ready),
-                Route("/v1/chat/completions", self._chat.__call__, methods=["POST"]),
+                Route("/v1/chat/completions", self._chat, methods=["POST"]),
                 Route("/v1/documents", self._documents, methods=["POST"]),
                 Route("/metrics", self._metrics_page),
                 Route("/events", self._events_page),

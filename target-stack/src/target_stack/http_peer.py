@@ -43,6 +43,10 @@ class HttpPeer:
         self._resolver = resolver
         self._current: _Generation | None = None
 
+    def url(self, path: str) -> httpx.URL:
+        """Return the whole URL of a path, for calls that are made often: to put it together takes httpx 0.1 ms."""
+        return httpx.URL(self._base_url + path)
+
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         """Yield the client that new calls use."""

@@ -12,19 +12,26 @@ from typing import TypeVar
 __all__ = ["Patience"]
 
 T = TypeVar("T")
-TIMER_STEP_S = 0.001
-"""Event loops count in whole milliseconds: a timer may go off so much too early."""
+SLACK_S = 0.005
+"""So much a wait may be off its limit. Event loops count in whole milliseconds, and their clock stands still while they
+do one thing after the other: without slack, waits that are to end at the same moment would set the timer every time.
+"""
 
 
 class Patience:
-    """One task at a time waits with it. Whoever made it closes it."""
+    """For the task that makes it, which waits for one thing at a time and closes it when it waits for nothing more."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._until = math.inf
-        self._waiting: asyncio.Task[object] | None = None
+        task = asyncio.current_task()
+        if task is None:
+            msg = "only a task can be patient"
+            raise RuntimeError(msg)
+        self._task = task
+        self._waiting = False
         self._late = False
 
     def close(self) -> None:
@@ -34,21 +41,19 @@ class Patience:
 
     async def wait_for(self, work: Awaitable[T], limit: float) -> T:
         """Return the result; raise TimeoutError when it has taken so many seconds, after it was cancelled."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 -- a coroutine runs in one
         self._until = self._loop.time() + limit
-        if self._until < self._timer_at:
+        if self._until < self._timer_at - SLACK_S:
             self._set_timer()
-        self._waiting, self._late, cancelling = task, False, task.cancelling()
+        self._waiting, self._late, cancelling = True, False, self._task.cancelling()
         try:
             return await work
         except asyncio.CancelledError as error:
             # Whoever else has cancelled the task must see it cancelled.
-            if self._late and task.uncancel() <= cancelling:
+            if self._late and self._task.uncancel() <= cancelling:
                 raise TimeoutError from error
             raise
         finally:
-            self._waiting = None
+            self._waiting = False
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -59,10 +64,10 @@ class Patience:
 
     def _go_off(self) -> None:
         self._timer, self._timer_at = None, math.inf
-        if self._waiting is None:
+        if not self._waiting:
             return  # the next wait sets it
-        if self._until - self._loop.time() > TIMER_STEP_S:
+        if self._until - self._loop.time() > SLACK_S:
             self._set_timer()
             return
         self._late = True
-        self._waiting.cancel()
+        self._task.cancel()

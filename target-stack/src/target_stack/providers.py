@@ -43,8 +43,7 @@ class StreamTimeouts:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """A piece of the answer's text."""
 
     text: str
@@ -77,6 +76,7 @@ class Provider:
         """Calls under way."""
         self._dependency = dependency
         self._peer = peer
+        self._url = peer.url("/v1/chat/completions")
         self._clock = clock
         self._timeouts = timeouts
         self._retry_after = RetryAfter(clock, honoured=honour_retry_after)
@@ -102,7 +102,7 @@ class Provider:
             body = msgspec.json.encode(request)
             http = client.build_request(
                 "POST",
-                "/v1/chat/completions",
+                self._url,
                 content=body,
                 headers={
                     "content-type": "application/json",
