@@ -19,8 +19,11 @@ import httpx
 
 from target_stack.naming import Resolver, UnresolvedError
 
-__all__ = ["Transport"]
+__all__ = ["READ", "Transport"]
 
+READ = "read"
+"""Extension of a response: `await read()` is the next piece of its body, nothing at its end. The same as `aiter_raw`
+gives, without the three generators that httpx puts around it."""
 HIGH_WATER = 64 * 1024
 """A connection with so many bytes that nobody has read yet is not read from."""
 Origin = tuple[str, str, int]
@@ -52,7 +55,12 @@ class Transport(httpx.AsyncBaseTransport):
         except BaseException:
             await connection.close()
             raise
-        return httpx.Response(head[0], headers=head[1], stream=_Body(self, connection, origin))
+        return httpx.Response(
+            head[0],
+            headers=head[1],
+            stream=_Body(self, connection, origin),
+            extensions={READ: connection.read},
+        )
 
     async def aclose(self) -> None:
         """Close the idle connections now, and the others when their responses end."""
@@ -167,18 +175,17 @@ class _Connection(asyncio.Protocol):
         self._held = 0
         return found
 
-    async def _more(self) -> None:
+    def _more(self) -> asyncio.Future[None]:
+        """Return what is done when more has come; raise what has ended the connection before its time."""
         if self._error is not None:
             raise self._error
         self._waiting = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
+        return self._waiting
 
     def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def _fail(self, error: httpx.TransportError) -> None:
         if not self._whole and self._error is None:

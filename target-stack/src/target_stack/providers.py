@@ -5,10 +5,9 @@ Every call is streamed, also for a caller who wants one body: only a stream show
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +18,7 @@ from target_stack.clock import Clock
 from target_stack.dependency import Attempts, Dependency
 from target_stack.failures import DependencyError, ErrorSource, FailureKind, out_of_time, source_of_status
 from target_stack.http_peer import HttpPeer
+from target_stack.http_transport import READ
 from target_stack.patience import Patience
 from target_stack.retry_after import RetryAfter
 from target_stack.serving import Usage
@@ -31,7 +31,7 @@ __all__ = ["Completion", "Provider", "StreamTimeouts", "Token"]
 DRAIN_LIMIT_S = 0.25
 TENANT_HEADER = "x-tenant-id"
 
-T = TypeVar("T")
+Read = Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,21 +110,24 @@ class Provider:
                     **attempts.deadline.headers(),
                 },
             )
-            waiting = _Waiting(self._clock, self._timeouts, self.name, attempts)
+            patience, limits = Patience(), _Limits(self._clock, self._timeouts, self.name, attempts)
             self.outstanding += 1
             try:
-                response = await waiting.wait_for(client.send(http, stream=True))
+                response = await patience.wait_for(client.send(http, stream=True), limits.wait_begins())
+                limits.wait_ends()
                 try:
-                    await self._check(response, waiting)
-                    async for piece in self._pieces(response.aiter_raw(), waiting):
+                    await self._check(response, patience, limits)
+                    async for piece in self._pieces(response, patience, limits):
                         yield piece
                 finally:
                     await response.aclose()
+            except TimeoutError:
+                raise limits.too_late() from None
             except httpx.HTTPError as error:
-                kind = FailureKind.CUT if waiting.started else FailureKind.UNREACHABLE
+                kind = FailureKind.CUT if limits.started else FailureKind.UNREACHABLE
                 raise DependencyError(self.name, type(error).__name__, kind=kind) from error
             finally:
-                waiting.close()
+                patience.close()
                 self.outstanding -= 1
 
     def _leave_alone(self) -> None:
@@ -138,12 +141,12 @@ class Provider:
                 retry_after=str(math.ceil(left)),
             )
 
-    async def _check(self, response: httpx.Response, waiting: "_Waiting") -> None:
+    async def _check(self, response: httpx.Response, patience: Patience, limits: "_Limits") -> None:
         if response.status_code == httpx.codes.OK:
             return
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self._retry_after.note(response.headers.get("retry-after"))
-        body = await waiting.wait_for(response.aread())
+        body = await patience.wait_for(response.aread(), limits.wait_begins())
         raise DependencyError(
             self.name,
             f"status {response.status_code}",
@@ -154,13 +157,15 @@ class Provider:
         )
 
     async def _pieces(
-        self, incoming: AsyncIterator[bytes], waiting: "_Waiting"
+        self, response: httpx.Response, patience: Patience, limits: "_Limits"
     ) -> AsyncGenerator[Token | Completion, None]:
+        read: Read = response.extensions[READ]
         parser = SseParser()
         finish_reason: str | None = None
         usage = Usage()
         while True:
-            data = await waiting.wait_for(anext(incoming, b""))
+            data = await patience.wait_for(read(), limits.wait_begins())
+            limits.wait_ends()
             if not data:
                 raise DependencyError(self.name, "the stream ended before its answer did", kind=FailureKind.CUT)
             for event in parser.feed(data):
@@ -169,14 +174,14 @@ class Provider:
                         reason = "the stream says it is done without a finish reason"
                         raise DependencyError(self.name, reason, kind=FailureKind.CUT)
                     yield Completion(finish_reason, usage)
-                    await _drain(incoming)
+                    await _drain(read)
                     return
                 chunk = self._decode(event)
                 usage = chunk.usage or usage
                 for choice in chunk.choices:
                     finish_reason = choice.finish_reason or finish_reason
                     if choice.delta.content:
-                        waiting.started = True
+                        limits.started = True
                         yield Token(choice.delta.content)
 
     def _decode(self, event: bytes) -> Chunk:
@@ -192,44 +197,46 @@ class Provider:
         return chunk
 
 
-async def _drain(incoming: AsyncIterator[bytes]) -> None:
+async def _drain(read: Read) -> None:
     """Read what is left after [DONE], so that the connection can serve another call instead of being closed."""
     with suppress(TimeoutError, httpx.HTTPError):  # the answer is whole, whatever becomes of its connection
         async with asyncio.timeout(DRAIN_LIMIT_S):
-            async for _ in incoming:
+            while await read():
                 pass
 
 
-class _Waiting:
+class _Limits:
     """The time limits of one call. Only waiting counts: a slow reader of ours is no fault of the provider's."""
 
     def __init__(self, clock: Clock, timeouts: StreamTimeouts, dependency: str, attempts: Attempts) -> None:
         self.started = False
-        self._patience = Patience()
         self._attempts = attempts
         self._clock = clock
         self._timeouts = timeouts
         self._dependency = dependency
         self._waited = 0.0
+        self._since = 0.0
+        self._in_a_hurry = False
 
-    def close(self) -> None:
-        """Nothing more is waited for."""
-        self._patience.close()
-
-    async def wait_for(self, work: Awaitable[T]) -> T:
-        """Return the result of one wait; raise DependencyError when it outlasts the limit that applies now."""
+    def wait_begins(self) -> float:
+        """Return how long the wait that begins now may take, in seconds."""
         timeouts = self._timeouts
         soon = timeouts.inter_token if self.started else timeouts.first_token - self._waited
-        since = self._clock.monotonic()
-        limit = max(min(soon, timeouts.total - self._waited), 0)
+        limit = max(min(soon, timeouts.total - self._waited), 0.0)
         left = self._attempts.deadline.left_downstream()
-        try:
-            return await self._patience.wait_for(work, min(limit, left))
-        except TimeoutError:
-            if left < limit:
-                raise out_of_time(self._dependency) from None
-            what = "no next token" if self.started else "no first token"
-            reason = f"{what} in time, {self._waited + self._clock.monotonic() - since:.2f} s waited in all"
-            raise DependencyError(self._dependency, reason, kind=FailureKind.TIMEOUT) from None
-        finally:
-            self._waited += self._clock.monotonic() - since
+        self._in_a_hurry = left < limit
+        self._since = self._clock.monotonic()
+        return min(limit, left)
+
+    def wait_ends(self) -> None:
+        """Note that what was waited for has come."""
+        self._waited += self._clock.monotonic() - self._since
+
+    def too_late(self) -> DependencyError:
+        """Return the failure of a call whose last wait took too long."""
+        if self._in_a_hurry:
+            return out_of_time(self._dependency)
+        self.wait_ends()
+        what = "no next token" if self.started else "no first token"
+        reason = f"{what} in time, {self._waited:.2f} s waited in all"
+        return DependencyError(self._dependency, reason, kind=FailureKind.TIMEOUT)

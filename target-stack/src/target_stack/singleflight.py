@@ -54,11 +54,11 @@ class Flight(Generic[T]):
                 future.set_result(None)
         self._waiting.clear()
 
-    async def more(self) -> None:
-        """Return when there are more results, or none will come."""
+    def more(self) -> asyncio.Future[None]:
+        """Return what is done when there are more results, or none will come."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
-        await future
+        return future
 
     async def cancel(self) -> None:
         """End the work, and return when it has ended."""
