@@ -1,7 +1,7 @@
 """What a response needs that answers while it watches its client."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 
 from starlette.responses import Response
 from starlette.types import Receive, Send
@@ -15,9 +15,9 @@ async def begin_events(send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
-async def send_body(send: Send, body: bytes, *, last: bool = False) -> None:
-    """Send a piece of the body, after the headers."""
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
+def send_body(send: Send, body: bytes, *, last: bool = False) -> Awaitable[None]:
+    """Send a piece of the body, after the headers, when it is awaited."""
+    return send({"type": "http.response.body", "body": body, "more_body": not last})
 
 
 async def send_response(send: Send, response: Response) -> None:

@@ -5,7 +5,7 @@ Every call is streamed, also for a caller who wants one body: only a stream show
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -31,6 +31,7 @@ __all__ = ["Completion", "Provider", "StreamTimeouts", "Token"]
 DRAIN_LIMIT_S = 0.25
 TENANT_HEADER = "x-tenant-id"
 
+_CHUNK = msgspec.json.Decoder(Chunk)
 Read = Callable[[], Awaitable[bytes]]
 
 
@@ -80,7 +81,6 @@ class Provider:
         self._clock = clock
         self._timeouts = timeouts
         self._retry_after = RetryAfter(clock, honoured=honour_retry_after)
-        self._chunk = msgspec.json.Decoder(Chunk)
 
     async def stream(
         self, model: str, messages: Sequence[Message], *, tenant: str, max_tokens: int | None, attempts: Attempts
@@ -117,8 +117,15 @@ class Provider:
                 limits.wait_ends()
                 try:
                     await self._check(response, patience, limits)
-                    async for piece in self._pieces(response, patience, limits):
-                        yield piece
+                    read: Read = response.extensions[READ]
+                    answer = _Answer(self.name)
+                    while not answer.whole:
+                        data = await patience.wait_for(read(), limits.wait_begins())
+                        limits.wait_ends()
+                        for piece in answer.feed(data):
+                            limits.started = True
+                            yield piece
+                    await _drain(read)
                 finally:
                     await response.aclose()
             except TimeoutError:
@@ -156,44 +163,48 @@ class Provider:
             backpressure=response.headers.get(backpressure.HEADER) == backpressure.HIGH,
         )
 
-    async def _pieces(
-        self, response: httpx.Response, patience: Patience, limits: "_Limits"
-    ) -> AsyncGenerator[Token | Completion, None]:
-        read: Read = response.extensions[READ]
-        parser = SseParser()
-        finish_reason: str | None = None
-        usage = Usage()
-        while True:
-            data = await patience.wait_for(read(), limits.wait_begins())
-            limits.wait_ends()
-            if not data:
-                raise DependencyError(self.name, "the stream ended before its answer did", kind=FailureKind.CUT)
-            for event in parser.feed(data):
-                if event == DONE:
-                    if finish_reason is None:
-                        reason = "the stream says it is done without a finish reason"
-                        raise DependencyError(self.name, reason, kind=FailureKind.CUT)
-                    yield Completion(finish_reason, usage)
-                    await _drain(read)
-                    return
-                chunk = self._decode(event)
-                usage = chunk.usage or usage
-                for choice in chunk.choices:
-                    finish_reason = choice.finish_reason or finish_reason
-                    if choice.delta.content:
-                        limits.started = True
-                        yield Token(choice.delta.content)
+
+class _Answer:
+    """What a provider's stream says; raises DependencyError for one that is no answer, or not a whole one."""
+
+    def __init__(self, dependency: str) -> None:
+        self.whole = False
+        self._dependency = dependency
+        self._parser = SseParser()
+        self._finish_reason: str | None = None
+        self._usage = Usage()
+
+    def feed(self, data: bytes) -> Iterator[Token | Completion]:
+        """Yield what these bytes add; no bytes are the end of the stream."""
+        if not data:
+            reason = "the stream ended before its answer did"
+            raise DependencyError(self._dependency, reason, kind=FailureKind.CUT)
+        for event in self._parser.feed(data):
+            if event == DONE:
+                if self._finish_reason is None:
+                    reason = "the stream says it is done without a finish reason"
+                    raise DependencyError(self._dependency, reason, kind=FailureKind.CUT)
+                self.whole = True
+                yield Completion(self._finish_reason, self._usage)
+                return
+            chunk = self._decode(event)
+            self._usage = chunk.usage or self._usage
+            for choice in chunk.choices:
+                self._finish_reason = choice.finish_reason or self._finish_reason
+                if choice.delta.content:
+                    yield Token(choice.delta.content)
 
     def _decode(self, event: bytes) -> Chunk:
         try:
-            chunk = self._chunk.decode(event)
+            chunk = _CHUNK.decode(event)
         except msgspec.MsgspecError:
-            raise DependencyError(self.name, "malformed chunk", kind=FailureKind.MALFORMED) from None
+            raise DependencyError(self._dependency, "malformed chunk", kind=FailureKind.MALFORMED) from None
         if chunk.error is not None:
             source = ErrorSource.PROVIDER
             if chunk.error.error_source in tuple(ErrorSource):
                 source = ErrorSource(chunk.error.error_source)
-            raise DependencyError(self.name, "error event in the stream", kind=FailureKind.CUT, source=source)
+            reason = "error event in the stream"
+            raise DependencyError(self._dependency, reason, kind=FailureKind.CUT, source=source)
         return chunk
 
 
