@@ -1,4 +1,4 @@
-"""The reference stack as it runs in an experiment, but for the fault proxies: its services speak to each other directly."""
+"""The reference stack as it runs in an experiment, but without fault proxies: its services speak to each other."""
 
 import asyncio
 import tempfile

@@ -28,8 +28,13 @@ async def shares(py_spy: str, pid: int, *, seconds: int, output: Path) -> list[t
         if process.returncode is None:
             process.kill()
             await process.wait()
+    return _shares_in(output)
+
+
+def _shares_in(samples: Path) -> list[tuple[str, float]]:
+    """Read lines of frames, outermost first, with the number of samples behind them."""
     found: Counter[str] = Counter()
-    for line in output.read_text(encoding="utf-8").splitlines():
+    for line in samples.read_text(encoding="utf-8").splitlines():
         stack, _, count = line.rpartition(" ")
         found[_module(stack.rpartition(";")[2])] += int(count)
     whole = found.total() or 1

@@ -136,6 +136,7 @@ class _Connection(asyncio.Protocol):
         self._error: httpx.TransportError | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._lost = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
     @property
     def reusable(self) -> bool:
@@ -179,7 +180,7 @@ class _Connection(asyncio.Protocol):
         """Return what is done when more has come; raise what has ended the connection before its time."""
         if self._error is not None:
             raise self._error
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting = self._loop.create_future()
         return self._waiting
 
     def _wake(self) -> None:
