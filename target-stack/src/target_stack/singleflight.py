@@ -29,6 +29,7 @@ class Flight(Generic[T]):
         self.passengers = 0
         self.done = False
         self.error: Exception | None = None
+        self._loop = asyncio.get_running_loop()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -56,7 +57,7 @@ class Flight(Generic[T]):
 
     def more(self) -> asyncio.Future[None]:
         """Return what is done when there are more results, or none will come."""
-        future = asyncio.get_running_loop().create_future()
+        future = self._loop.create_future()
         self._waiting.append(future)
         return future
 
