@@ -138,6 +138,17 @@ def test_a_connection_that_will_close_or_is_too_old_is_not_used_again() -> None:
         assert server.connections == 2
 
 
+def test_a_response_that_nobody_asked_for_is_nobodys() -> None:
+    server = Server([WHOLE + WHOLE.replace(b"ok", b"no"), WHOLE])
+
+    async def scenario(http: httpx.AsyncClient) -> None:
+        for _ in range(2):
+            assert (await http.get(server.url)).text == "ok"
+
+    play(server, scenario)
+    assert server.connections == 2
+
+
 def test_who_stops_reading_half_way_ends_the_connection() -> None:
     server = Server([b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", WHOLE])
 

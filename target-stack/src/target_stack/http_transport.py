@@ -214,7 +214,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(httpx.RemoteProtocolError(str(error)))
         self._wake()
 
@@ -235,6 +235,11 @@ class _Connection(asyncio.Protocol):
         return not {b"content-length", b"transfer-encoding"} & {name.lower() for name, _ in headers}
 
     # What the parser calls
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            msg = "a response that nobody asked for"
+            raise ValueError(msg)  # to the parser, which makes it an error of its own
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
