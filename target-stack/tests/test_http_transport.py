@@ -188,12 +188,18 @@ def test_a_body_that_nobody_reads_is_not_taken_into_memory_and_is_whole_in_the_e
     play(server, scenario)
 
 
-def test_nobody_there_is_a_connection_error() -> None:
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [("http://127.0.0.1:1", httpx.ConnectError), ("https://127.0.0.1:1", httpx.UnsupportedProtocol)],
+)
+def test_nobody_there_is_a_connection_error_and_what_was_to_be_secret_is_never_sent_in_the_clear(
+    url: str, error: type[httpx.HTTPError]
+) -> None:
     async def scenario() -> None:
         async with httpx.AsyncClient(
             transport=Transport(verify=False, resolver=None, max_idle=8, idle_expiry=30)
         ) as http:
-            with pytest.raises(httpx.ConnectError):
-                await http.get("http://127.0.0.1:1")
+            with pytest.raises(error):
+                await http.get(url)
 
     asyncio.run(scenario())
