@@ -104,10 +104,18 @@ class Answerer:
             parts = await self._exact_answer(run, attempts)
         if not parts:
             try:
-                async with aclosing(self._together(run, ladder, attempts)) as fresh:
+                shared, answer = self._together(run, ladder, attempts)
+                async with aclosing(answer) as fresh:
                     async for part in fresh:
-                        yield part
+                        yield run.shared(part) if shared else part
+                self._mode.asked(failed=False)
+            except BrokenStreamError as error:
+                self._mode.asked(failed=error.error.source is ErrorSource.PROVIDER)
+                serving = run.own(error.serving) if shared else error.serving
+                raise BrokenStreamError(error.error, serving, reason=error.reason) from error
             except _NoModelError as error:
+                causes = error.failures.values()
+                self._mode.asked(failed=any(cause.source is not ErrorSource.OWN_SYSTEM for cause in causes))
                 parts = await self._earlier_answer(run, ladder, attempts)
                 if not parts and in_memory:
                     parts = self._from_memory(question, attempts, ttft)
@@ -164,31 +172,20 @@ class Answerer:
         making = Making(source=Source.KEYWORD, model=ModelClass.MAIN, documents=len(documents), from_memory=True)
         return run.replay(answer, making)
 
-    async def _together(
+    def _together(
         self, run: Run, ladder: Ladder, attempts: Attempts
-    ) -> AsyncGenerator[Begin | Text | Finish, None]:
-        """Join whoever has the same question answered from the same documents just now; as `_from_models`."""
-        shared = False
+    ) -> tuple[bool, AsyncGenerator[Begin | Text | Finish, None]]:
+        """Join whoever has the same question answered from the same documents just now; whether there is somebody.
+
+        The generator is as `_from_models`.
+        """
         if self._flights is None:
-            answer = self._from_models(run, ladder, attempts)
-        else:
-            key = run.flight_key()
-            shared = self._flights.is_flying(key)
-            self._metrics.single_flight.labels("joined" if shared else "led").inc()
-            work = functools.partial(self._from_models, run, ladder, attempts)
-            answer = self._flights.join(key, work, deadline=attempts.deadline)
-        try:
-            async with aclosing(answer) as parts:
-                async for part in parts:
-                    yield run.shared(part) if shared else part
-            self._mode.asked(failed=False)
-        except _NoModelError as error:
-            self._mode.asked(failed=any(one.source is not ErrorSource.OWN_SYSTEM for one in error.failures.values()))
-            raise
-        except BrokenStreamError as error:
-            self._mode.asked(failed=error.error.source is ErrorSource.PROVIDER)
-            serving = run.own(error.serving) if shared else error.serving
-            raise BrokenStreamError(error.error, serving, reason=error.reason) from error
+            return False, self._from_models(run, ladder, attempts)
+        key = run.flight_key()
+        shared = self._flights.is_flying(key)
+        self._metrics.single_flight.labels("joined" if shared else "led").inc()
+        work = functools.partial(self._from_models, run, ladder, attempts)
+        return shared, self._flights.join(key, work, deadline=attempts.deadline)
 
     async def _from_models(
         self, run: Run, ladder: Ladder, attempts: Attempts

@@ -1,16 +1,23 @@
 """What a response needs that answers while it watches its client."""
 
 import asyncio
+from collections.abc import Awaitable, Coroutine
 
 from starlette.responses import Response
 from starlette.types import Receive, Send
 
-__all__ = ["cancel", "disconnect", "send_body", "send_response"]
+__all__ = ["begin_events", "cancel", "disconnect", "send_body", "send_response", "while_connected"]
 
 
-async def send_body(send: Send, body: bytes, *, last: bool = False) -> None:
-    """Send a piece of the body, after the headers."""
-    await send({"type": "http.response.body", "body": body, "more_body": not last})
+async def begin_events(send: Send) -> None:
+    """Send the headers of a stream of server-sent events."""
+    headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+def send_body(send: Send, body: bytes, *, last: bool = False) -> Awaitable[None]:
+    """Send a piece of the body, after the headers, when it is awaited."""
+    return send({"type": "http.response.body", "body": body, "more_body": not last})
 
 
 async def send_response(send: Send, response: Response) -> None:
@@ -30,3 +37,15 @@ async def cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+async def while_connected(receive: Receive, work: Coroutine[object, object, None]) -> None:
+    """Do the work, unless the client leaves before it is done: then it is cancelled."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(disconnect(receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel(task, gone)
+    if not task.cancelled():
+        task.result()

@@ -14,6 +14,7 @@ from target_stack.admission import Admission, address_of
 from target_stack.answering import Answerer
 from target_stack.asgi import cancel, disconnect, send_body, send_response
 from target_stack.auth import Authenticator
+from target_stack.chunks import Chunks
 from target_stack.clock import Clock
 from target_stack.deadline import HEADER, DeadlinePolicy
 from target_stack.failures import StackError
@@ -40,7 +41,10 @@ def error_response(error: StackError, headers: dict[str, str] | None = None) -> 
 
 
 class ChatEndpoint:
-    """Reads a request; the response does the work, so that it can watch the client leave."""
+    """Reads a request; the response does the work, so that it can watch the client leave.
+
+    An ASGI application, not a view: every token of a stream would pass through one more layer of Starlette's.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,11 @@ class ChatEndpoint:
         self._admission = admission
         self._decoder = msgspec.json.Decoder(ChatRequest)
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._response_to(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _response_to(self, request: Request) -> Response:
         arrived_at = self._clock.monotonic()
         request_id = next(self._request_ids)
         try:
@@ -139,6 +147,7 @@ class _LiveResponse(Response):
         self._stream = stream
         self._include_usage = include_usage
         self._heed_leaving = heed_leaving
+        self._id = f"chatcmpl-{question.request_id}"
         self._created = int(clock.unix())
         self._begun: Serving | None = None
         self._outcome = "abandoned"
@@ -194,7 +203,10 @@ class _LiveResponse(Response):
     def _whole(self, text: str, finish_reason: str, serving: Serving) -> Response:
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
         body = {
-            **self._envelope("chat.completion", serving),
+            "id": self._id,
+            "object": "chat.completion",
+            "created": self._created,
+            "model": serving.model,
             "choices": [choice],
             "usage": _usage(serving),
             "serving": serving,
@@ -202,18 +214,20 @@ class _LiveResponse(Response):
         return Response(msgspec.json.encode(body), media_type="application/json", headers=headers_of(serving))
 
     async def _respond_with_events(self, send: Send) -> None:
+        chunks = Chunks(self._id, "", self._created)
         try:
             async with aclosing(self._answerer.answer(self._question)) as parts:
                 async for part in parts:
                     match part:
-                        case Begin(serving):
-                            await self._begin(send, serving)
-                            await self._chunk(send, serving, {"role": "assistant", "content": ""})
                         case Text(piece):
-                            await self._chunk(send, self._begun, {"content": piece})
+                            await send_body(send, chunks.text(piece))
+                        case Begin(serving):
+                            chunks = Chunks(self._id, serving.model, self._created)
+                            await self._begin(send, serving)
+                            await send_body(send, chunks.role())
                         case Finish(reason, serving):
                             self._outcome = "ok"
-                            await self._finish(send, reason, serving)
+                            await send_body(send, self._end(chunks, reason, serving), last=True)
         except BrokenStreamError as error:
             self._outcome = error.error.code
             self._metrics.stream_failures.labels(error.reason).inc()
@@ -226,33 +240,13 @@ class _LiveResponse(Response):
         await send({"type": "http.response.start", "status": 200, "headers": raw})
         self._begun = serving
 
-    async def _chunk(
-        self,
-        send: Send,
-        serving: Serving | None,
-        delta: dict[str, str],
-        *,
-        finish_reason: str | None = None,
-        extra: dict[str, object] | None = None,
-    ) -> None:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-        chunk = {**self._envelope("chat.completion.chunk", serving), "choices": [choice], **(extra or {})}
-        await send_body(send, encode(msgspec.json.encode(chunk)))
-
-    async def _finish(self, send: Send, reason: str, serving: Serving) -> None:
+    def _end(self, chunks: Chunks, reason: str, serving: Serving) -> bytes:
         """`serving` rides on the last chunk; a client that asked for usage gets it on a chunk without choices."""
         if self._include_usage:
-            await self._chunk(send, serving, {}, finish_reason=reason)
-            last = {
-                **self._envelope("chat.completion.chunk", serving),
-                "choices": [],
-                "usage": _usage(serving),
-                "serving": serving,
-            }
-            await send_body(send, encode(msgspec.json.encode(last)))
+            last = chunks.end(reason) + chunks.usage(_usage(serving), serving=serving)
         else:
-            await self._chunk(send, serving, {}, finish_reason=reason, extra={"serving": serving})
-        await send_body(send, encode(DONE), last=True)
+            last = chunks.end(reason, serving=serving)
+        return last + encode(DONE)
 
     async def _end_with_error(self, send: Send, error: StackError, serving: Serving) -> None:
         event = {"error": error.body(), "serving": serving}
@@ -267,14 +261,6 @@ class _LiveResponse(Response):
             await self._end_with_error(send, error, self._begun)
         else:
             await send_response(send, error_response(error, {"x-request-id": self._question.request_id}))
-
-    def _envelope(self, kind: str, serving: Serving | None) -> dict[str, object]:
-        return {
-            "id": f"chatcmpl-{self._question.request_id}",
-            "object": kind,
-            "created": self._created,
-            "model": serving.model if serving else "",
-        }
 
     def _log(self) -> None:
         question, begun = self._question, self._begun

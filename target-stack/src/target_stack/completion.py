@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from target_stack.chunks import Chunks
 from target_stack.extractive import answer
 from target_stack.prompt import documents_in
-from target_stack.sse import encode
+from target_stack.sse import DONE, encode
 from target_stack.wire import Message, ProviderRequest
 
 __all__ = ["ChatCompletion", "complete", "count_tokens", "digest_of"]
@@ -22,7 +23,7 @@ _PIECE = re.compile(r"\s*\S+")
 
 def count_tokens(messages: Sequence[Message]) -> int:
     """Return the length of a prompt: a token is a word here."""
-    return sum(len(_PIECE.findall(message.text)) for message in messages)
+    return sum(len(message.text.split()) for message in messages)
 
 
 def complete(
@@ -62,26 +63,23 @@ class ChatCompletion:
     finish_reason: str
     prompt_tokens: int
 
-    def _envelope(self, kind: str) -> dict[str, object]:
-        return {"id": self.id_, "object": kind, "created": self.created, "model": self.model}
-
     def _usage(self) -> dict[str, int]:
         completion = len(self.pieces)
         total = self.prompt_tokens + completion
         return {"prompt_tokens": self.prompt_tokens, "completion_tokens": completion, "total_tokens": total}
 
-    def chunk(self, delta: dict[str, str], *, finish_reason: str | None = None) -> bytes:
-        """Return one event of a stream."""
-        choices = [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
-        return encode(msgspec.json.encode({**self._envelope("chat.completion.chunk"), "choices": choices}))
+    def chunks(self) -> Chunks:
+        """Return what makes the events of a stream of it."""
+        return Chunks(self.id_, self.model, self.created)
 
-    def usage_chunk(self) -> bytes:
-        """Return the event without choices that tells the usage."""
-        body = {**self._envelope("chat.completion.chunk"), "choices": [], "usage": self._usage()}
-        return encode(msgspec.json.encode(body))
+    def end(self, chunks: Chunks, *, include_usage: bool) -> bytes:
+        """Return the last events of a stream."""
+        usage = chunks.usage(self._usage()) if include_usage else b""
+        return chunks.end(self.finish_reason) + usage + encode(DONE)
 
     def whole(self) -> bytes:
         """Return the body of an answer in one piece."""
         message = {"role": "assistant", "content": "".join(self.pieces)}
         choices = [{"index": 0, "message": message, "finish_reason": self.finish_reason}]
-        return msgspec.json.encode({**self._envelope("chat.completion"), "choices": choices, "usage": self._usage()})
+        envelope = {"id": self.id_, "object": "chat.completion", "created": self.created, "model": self.model}
+        return msgspec.json.encode({**envelope, "choices": choices, "usage": self._usage()})

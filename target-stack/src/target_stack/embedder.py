@@ -22,6 +22,7 @@ class Embedder:
 
     def __init__(self, peer: HttpPeer, dependency: Dependency) -> None:
         self._peer = peer
+        self._url = peer.url("/v1/embeddings")
         self._dependency = dependency
         self._decoder = msgspec.json.Decoder(EmbeddingResponse)
 
@@ -42,7 +43,7 @@ class Embedder:
         try:
             async with self._peer.client() as client:
                 response = await client.post(
-                    "/v1/embeddings", content=body, headers={"content-type": "application/json", **headers}
+                    self._url, content=body, headers={"content-type": "application/json", **headers}
                 )
         except httpx.HTTPError as error:
             raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error

@@ -4,9 +4,11 @@ Deterministic, and honest in the way that matters to an experiment: it can only 
 wrong document in the prompt gives a provably wrong answer.
 """
 
+import functools
 import math
 import re
 from collections import Counter
+from collections.abc import Set as AbstractSet
 
 from target_stack.keyword import tokenize
 from target_stack.prompt import PromptDocument
@@ -16,6 +18,20 @@ __all__ = ["answer"]
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _TITLE_WEIGHT = 0.6
 """A sentence says "it" of what the title names, so the title counts, but less than the sentence itself."""
+
+_KNOWN_TEXTS = 4096
+"""Documents come up again and again, so what they say is kept in mind."""
+
+
+@functools.lru_cache(_KNOWN_TEXTS)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(tokenize(text))
+
+
+@functools.lru_cache(_KNOWN_TEXTS)
+def _sentences(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return each sentence with its words."""
+    return tuple((sentence, frozenset(tokenize(sentence))) for sentence in _SENTENCE.split(text.strip()) if sentence)
 
 
 def answer(question: str, documents: list[PromptDocument], *, sentences: int) -> str:
@@ -27,14 +43,13 @@ def answer(question: str, documents: list[PromptDocument], *, sentences: int) ->
         )
     asked = set(tokenize(question))
     candidates = [
-        (id_, sentence, set(tokenize(sentence)) & asked, set(tokenize(title)) & asked)
+        (id_, sentence, words & asked, _words(title) & asked)
         for id_, title, text in documents
-        for sentence in _SENTENCE.split(text.strip())
-        if sentence
+        for sentence, words in _sentences(text)
     ]
-    seen = Counter(word for _, text, title in documents for word in set(tokenize(f"{title} {text}")) & asked)
+    seen = Counter(word for _, text, title in documents for word in _words(f"{title} {text}") & asked)
 
-    def weight(words: set[str]) -> float:
+    def weight(words: AbstractSet[str]) -> float:
         return sum(math.log(1 + (len(documents) + 1) / (seen[word] + 0.5)) for word in words)
 
     scored = [

@@ -131,7 +131,7 @@ class Gateway:
             routes=[
                 Route("/health/live", self._live),
                 Route("/health/ready", self._ready),
-                Route("/v1/chat/completions", self._chat.__call__, methods=["POST"]),
+                Route("/v1/chat/completions", self._chat, methods=["POST"]),
                 *self._library.routes(),
                 Route("/metrics", self._metrics_page),
                 Route("/events", self._events_page),

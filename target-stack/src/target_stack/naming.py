@@ -5,15 +5,13 @@ wrong with one is noticed by the next new connection, once the answer in the cac
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import httpcore
 
 from target_stack.clock import Clock
 from target_stack.settings import ConfigurationError
 
-__all__ = ["Resolver", "UnresolvedError", "resolver_from", "resolving_backend"]
+__all__ = ["Resolver", "UnresolvedError", "resolver_from"]
 
 LIMIT_S = 5.0
 """For one question where its asker has no limit; as resolv.conf(5) has it."""
@@ -91,35 +89,6 @@ def resolver_from(environ: Mapping[str, str], clock: Clock) -> Resolver | None:
         msg = f"STACK_NAMESERVER must be an IP address with a port, such as 127.0.0.1:53, not {text!r}"
         raise ConfigurationError(msg)
     return Resolver(host, int(port), clock)
-
-
-def resolving_backend(resolver: Resolver) -> httpcore.AsyncNetworkBackend:
-    """Return a network backend for httpcore whose new connections go where that resolver says."""
-    return _Backend(resolver)
-
-
-class _Backend(httpcore.AnyIOBackend):
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        began = self._resolver.clock.monotonic()
-        try:
-            address = await self._resolver.address(host, limit=timeout)
-        except UnresolvedError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(str(error)) from error
-        # One limit for both: the name and the connection.
-        left = None if timeout is None else max(timeout - (self._resolver.clock.monotonic() - began), 0.0)
-        return await super().connect_tcp(address, port, left, local_address, socket_options)
 
 
 def _is_address(host: str) -> bool:

@@ -41,8 +41,7 @@ class Begin:
     serving: Serving
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A piece of the answer."""
 
     text: str

@@ -3,20 +3,21 @@
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from target_stack.asgi import begin_events, send_body, while_connected
 from target_stack.clock import Clock, SystemClock
 from target_stack.completion import ChatCompletion, complete, digest_of
 from target_stack.server import run
 from target_stack.settings import PROVIDERS, ConfigurationError, Settings
-from target_stack.sse import DONE, encode
 from target_stack.wire import ProviderRequest
 
 __all__ = ["serve"]
@@ -85,8 +86,7 @@ class _Service:
         delays = self._delays(completion, pace)
         if asked.stream:
             include_usage = asked.stream_options is not None and asked.stream_options.include_usage
-            events = self._events(completion, delays, include_usage=include_usage)
-            return StreamingResponse(events, media_type="text/event-stream")
+            return _Stream(self, completion, delays, include_usage=include_usage)
         await self._pace(completion, delays)
         return Response(completion.whole(), media_type="application/json")
 
@@ -103,29 +103,46 @@ class _Service:
             raise
         self._count(completion)
 
-    async def _events(
-        self, completion: ChatCompletion, delays: Iterator[float], *, include_usage: bool
-    ) -> AsyncIterator[bytes]:
-        outcome = "cancelled"
+    async def stream(
+        self, send: Send, completion: ChatCompletion, delays: Iterator[float], *, include_usage: bool
+    ) -> None:
+        """Send each token when it is due."""
+        chunks, sent, outcome = completion.chunks(), 0, "cancelled"
         # Against the clock, not one sleep after another: late wake-ups must not add up.
         due = self._clock.monotonic()
         try:
             for piece, delay in zip(completion.pieces, delays, strict=False):
                 due += delay
                 await asyncio.sleep(max(due - self._clock.monotonic(), 0))
-                yield completion.chunk({"content": piece})
-                self._tokens.inc()
-            yield completion.chunk({}, finish_reason=completion.finish_reason)
-            if include_usage:
-                yield completion.usage_chunk()
-            yield encode(DONE)
+                await send_body(send, chunks.text(piece))
+                sent += 1
+            await send_body(send, completion.end(chunks, include_usage=include_usage), last=True)
             outcome = "ok"
         finally:
             self._requests.labels(completion.model, outcome).inc()
+            self._tokens.inc(sent)
 
     def _count(self, completion: ChatCompletion) -> None:
         self._requests.labels(completion.model, "ok").inc()
         self._tokens.inc(len(completion.pieces))
+
+
+class _Stream(Response):
+    """An answer as it is made; when the client leaves, no more of it is."""
+
+    def __init__(
+        self, service: _Service, completion: ChatCompletion, delays: Iterator[float], *, include_usage: bool
+    ) -> None:
+        super().__init__()
+        self._service = service
+        self._completion = completion
+        self._delays = delays
+        self._include_usage = include_usage
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await begin_events(send)
+        answer = self._service.stream(send, self._completion, self._delays, include_usage=self._include_usage)
+        await while_connected(receive, answer)
 
 
 def _error(status: int, message: str, code: str) -> Response:

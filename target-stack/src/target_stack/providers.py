@@ -5,10 +5,9 @@ Every call is streamed, also for a caller who wants one body: only a stream show
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,6 +18,8 @@ from target_stack.clock import Clock
 from target_stack.dependency import Attempts, Dependency
 from target_stack.failures import DependencyError, ErrorSource, FailureKind, out_of_time, source_of_status
 from target_stack.http_peer import HttpPeer
+from target_stack.http_transport import READ
+from target_stack.patience import Patience
 from target_stack.retry_after import RetryAfter
 from target_stack.serving import Usage
 from target_stack.sse import DONE, SseParser
@@ -30,7 +31,8 @@ __all__ = ["Completion", "Provider", "StreamTimeouts", "Token"]
 DRAIN_LIMIT_S = 0.25
 TENANT_HEADER = "x-tenant-id"
 
-T = TypeVar("T")
+_CHUNK = msgspec.json.Decoder(Chunk)
+Read = Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,7 @@ class StreamTimeouts:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """A piece of the answer's text."""
 
     text: str
@@ -76,10 +77,10 @@ class Provider:
         """Calls under way."""
         self._dependency = dependency
         self._peer = peer
+        self._url = peer.url("/v1/chat/completions")
         self._clock = clock
         self._timeouts = timeouts
         self._retry_after = RetryAfter(clock, honoured=honour_retry_after)
-        self._chunk = msgspec.json.Decoder(Chunk)
 
     async def stream(
         self, model: str, messages: Sequence[Message], *, tenant: str, max_tokens: int | None, attempts: Attempts
@@ -101,7 +102,7 @@ class Provider:
             body = msgspec.json.encode(request)
             http = client.build_request(
                 "POST",
-                "/v1/chat/completions",
+                self._url,
                 content=body,
                 headers={
                     "content-type": "application/json",
@@ -109,20 +110,31 @@ class Provider:
                     **attempts.deadline.headers(),
                 },
             )
-            waiting = _Patience(self._clock, self._timeouts, self.name, attempts)
+            patience, limits = Patience(), _Limits(self._clock, self._timeouts, self.name, attempts)
             self.outstanding += 1
             try:
-                response = await waiting.wait_for(client.send(http, stream=True))
+                response = await patience.wait_for(client.send(http, stream=True), limits.wait_begins())
+                limits.wait_ends()
                 try:
-                    await self._check(response, waiting)
-                    async for piece in self._pieces(response.aiter_raw(), waiting):
-                        yield piece
+                    await self._check(response, patience, limits)
+                    read: Read = response.extensions[READ]
+                    answer = _Answer(self.name)
+                    while not answer.whole:
+                        data = await patience.wait_for(read(), limits.wait_begins())
+                        limits.wait_ends()
+                        for piece in answer.feed(data):
+                            limits.started = True
+                            yield piece
+                    await _drain(read)
                 finally:
                     await response.aclose()
+            except TimeoutError:
+                raise limits.too_late() from None
             except httpx.HTTPError as error:
-                kind = FailureKind.CUT if waiting.started else FailureKind.UNREACHABLE
+                kind = FailureKind.CUT if limits.started else FailureKind.UNREACHABLE
                 raise DependencyError(self.name, type(error).__name__, kind=kind) from error
             finally:
+                patience.close()
                 self.outstanding -= 1
 
     def _leave_alone(self) -> None:
@@ -136,12 +148,12 @@ class Provider:
                 retry_after=str(math.ceil(left)),
             )
 
-    async def _check(self, response: httpx.Response, waiting: "_Patience") -> None:
+    async def _check(self, response: httpx.Response, patience: Patience, limits: "_Limits") -> None:
         if response.status_code == httpx.codes.OK:
             return
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self._retry_after.note(response.headers.get("retry-after"))
-        body = await waiting.wait_for(response.aread())
+        body = await patience.wait_for(response.aread(), limits.wait_begins())
         raise DependencyError(
             self.name,
             f"status {response.status_code}",
@@ -151,54 +163,60 @@ class Provider:
             backpressure=response.headers.get(backpressure.HEADER) == backpressure.HIGH,
         )
 
-    async def _pieces(
-        self, incoming: AsyncIterator[bytes], waiting: "_Patience"
-    ) -> AsyncGenerator[Token | Completion, None]:
-        parser = SseParser()
-        finish_reason: str | None = None
-        usage = Usage()
-        while True:
-            data = await waiting.wait_for(anext(incoming, b""))
-            if not data:
-                raise DependencyError(self.name, "the stream ended before its answer did", kind=FailureKind.CUT)
-            for event in parser.feed(data):
-                if event == DONE:
-                    if finish_reason is None:
-                        reason = "the stream says it is done without a finish reason"
-                        raise DependencyError(self.name, reason, kind=FailureKind.CUT)
-                    yield Completion(finish_reason, usage)
-                    await _drain(incoming)
-                    return
-                chunk = self._decode(event)
-                usage = chunk.usage or usage
-                for choice in chunk.choices:
-                    finish_reason = choice.finish_reason or finish_reason
-                    if choice.delta.content:
-                        waiting.started = True
-                        yield Token(choice.delta.content)
+
+class _Answer:
+    """What a provider's stream says; raises DependencyError for one that is no answer, or not a whole one."""
+
+    def __init__(self, dependency: str) -> None:
+        self.whole = False
+        self._dependency = dependency
+        self._parser = SseParser()
+        self._finish_reason: str | None = None
+        self._usage = Usage()
+
+    def feed(self, data: bytes) -> Iterator[Token | Completion]:
+        """Yield what these bytes add; no bytes are the end of the stream."""
+        if not data:
+            reason = "the stream ended before its answer did"
+            raise DependencyError(self._dependency, reason, kind=FailureKind.CUT)
+        for event in self._parser.feed(data):
+            if event == DONE:
+                if self._finish_reason is None:
+                    reason = "the stream says it is done without a finish reason"
+                    raise DependencyError(self._dependency, reason, kind=FailureKind.CUT)
+                self.whole = True
+                yield Completion(self._finish_reason, self._usage)
+                return
+            chunk = self._decode(event)
+            self._usage = chunk.usage or self._usage
+            for choice in chunk.choices:
+                self._finish_reason = choice.finish_reason or self._finish_reason
+                if choice.delta.content:
+                    yield Token(choice.delta.content)
 
     def _decode(self, event: bytes) -> Chunk:
         try:
-            chunk = self._chunk.decode(event)
+            chunk = _CHUNK.decode(event)
         except msgspec.MsgspecError:
-            raise DependencyError(self.name, "malformed chunk", kind=FailureKind.MALFORMED) from None
+            raise DependencyError(self._dependency, "malformed chunk", kind=FailureKind.MALFORMED) from None
         if chunk.error is not None:
             source = ErrorSource.PROVIDER
             if chunk.error.error_source in tuple(ErrorSource):
                 source = ErrorSource(chunk.error.error_source)
-            raise DependencyError(self.name, "error event in the stream", kind=FailureKind.CUT, source=source)
+            reason = "error event in the stream"
+            raise DependencyError(self._dependency, reason, kind=FailureKind.CUT, source=source)
         return chunk
 
 
-async def _drain(incoming: AsyncIterator[bytes]) -> None:
+async def _drain(read: Read) -> None:
     """Read what is left after [DONE], so that the connection can serve another call instead of being closed."""
     with suppress(TimeoutError, httpx.HTTPError):  # the answer is whole, whatever becomes of its connection
         async with asyncio.timeout(DRAIN_LIMIT_S):
-            async for _ in incoming:
+            while await read():
                 pass
 
 
-class _Patience:
+class _Limits:
     """The time limits of one call. Only waiting counts: a slow reader of ours is no fault of the provider's."""
 
     def __init__(self, clock: Clock, timeouts: StreamTimeouts, dependency: str, attempts: Attempts) -> None:
@@ -208,22 +226,28 @@ class _Patience:
         self._timeouts = timeouts
         self._dependency = dependency
         self._waited = 0.0
+        self._since = 0.0
+        self._in_a_hurry = False
 
-    async def wait_for(self, work: Awaitable[T]) -> T:
-        """Return the result of one wait; raise DependencyError when it outlasts the limit that applies now."""
+    def wait_begins(self) -> float:
+        """Return how long the wait that begins now may take, in seconds."""
         timeouts = self._timeouts
         soon = timeouts.inter_token if self.started else timeouts.first_token - self._waited
-        since = self._clock.monotonic()
-        limit = max(min(soon, timeouts.total - self._waited), 0)
+        limit = max(min(soon, timeouts.total - self._waited), 0.0)
         left = self._attempts.deadline.left_downstream()
-        try:
-            async with asyncio.timeout(min(limit, left)):
-                return await work
-        except TimeoutError:
-            if left < limit:
-                raise out_of_time(self._dependency) from None
-            what = "no next token" if self.started else "no first token"
-            reason = f"{what} in time, {self._waited + self._clock.monotonic() - since:.2f} s waited in all"
-            raise DependencyError(self._dependency, reason, kind=FailureKind.TIMEOUT) from None
-        finally:
-            self._waited += self._clock.monotonic() - since
+        self._in_a_hurry = left < limit
+        self._since = self._clock.monotonic()
+        return min(limit, left)
+
+    def wait_ends(self) -> None:
+        """Note that what was waited for has come."""
+        self._waited += self._clock.monotonic() - self._since
+
+    def too_late(self) -> DependencyError:
+        """Return the failure of a call whose last wait took too long."""
+        if self._in_a_hurry:
+            return out_of_time(self._dependency)
+        self.wait_ends()
+        what = "no next token" if self.started else "no first token"
+        reason = f"{what} in time, {self._waited:.2f} s waited in all"
+        return DependencyError(self._dependency, reason, kind=FailureKind.TIMEOUT)

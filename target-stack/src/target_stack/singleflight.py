@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from target_stack.deadline import Deadline
 from target_stack.failures import out_of_time
+from target_stack.patience import Patience
 
 __all__ = ["Flight", "SingleFlight"]
 
@@ -28,6 +29,7 @@ class Flight(Generic[T]):
         self.passengers = 0
         self.done = False
         self.error: Exception | None = None
+        self._loop = asyncio.get_running_loop()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -53,11 +55,11 @@ class Flight(Generic[T]):
                 future.set_result(None)
         self._waiting.clear()
 
-    async def more(self) -> None:
-        """Return when there are more results, or none will come."""
-        future = asyncio.get_running_loop().create_future()
+    def more(self) -> asyncio.Future[None]:
+        """Return what is done when there are more results, or none will come."""
+        future = self._loop.create_future()
         self._waiting.append(future)
-        await future
+        return future
 
     async def cancel(self) -> None:
         """End the work, and return when it has ended."""
@@ -92,6 +94,7 @@ class SingleFlight(Generic[T]):
             flight = self._flights[key] = Flight()
             flight.start(work())
         flight.passengers += 1
+        patience = Patience()
         try:
             seen = 0
             while True:
@@ -100,21 +103,17 @@ class SingleFlight(Generic[T]):
                     yield flight.results[seen - 1]
                 if flight.done:
                     break
-                await _in_time(flight, deadline)
+                try:
+                    await patience.wait_for(flight.more(), deadline.left_downstream())
+                except TimeoutError:
+                    raise out_of_time(NAME) from None
             if flight.error is not None:
                 raise flight.error
         finally:
+            patience.close()
             flight.passengers -= 1
             # Work that is done is no longer joined: the next one to ask finds it in a cache, or wants it anew.
             if (flight.done or not flight.passengers) and self._flights.get(key) is flight:
                 del self._flights[key]
             if not flight.passengers:
                 await flight.cancel()
-
-
-async def _in_time(flight: Flight[T], deadline: Deadline) -> None:
-    try:
-        async with asyncio.timeout(deadline.left_downstream()):
-            await flight.more()
-    except TimeoutError:
-        raise out_of_time(NAME) from None

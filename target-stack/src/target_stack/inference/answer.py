@@ -1,11 +1,9 @@
 """How the engine's tokens become a response, and its failures errors, in the words of vLLM."""
 
-import asyncio
-
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from target_stack.asgi import cancel, disconnect, send_body, send_response
+from target_stack.asgi import begin_events, send_body, send_response, while_connected
 from target_stack.completion import ChatCompletion
 from target_stack.inference.engine import EngineDeadError, Generation, RejectedError
 from target_stack.sse import DONE, encode
@@ -50,14 +48,7 @@ class Answer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._generation:
-            work = asyncio.create_task(self._respond(send))
-            gone = asyncio.create_task(disconnect(receive))
-            try:
-                await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                await cancel(work, gone)
-        if not work.cancelled():
-            work.result()
+            await while_connected(receive, self._respond(send))
 
     async def _respond(self, send: Send) -> None:
         try:
@@ -78,21 +69,13 @@ class Answer(Response):
         await send_response(send, Response(self._completion.whole(), media_type="application/json"))
 
     async def _respond_with_events(self, send: Send) -> None:
-        completion, sent = self._completion, 0
+        completion, chunks, sent = self._completion, self._completion.chunks(), 0
         while sent < len(completion.pieces):
             there = await self._generation.progress()
             if not self._begun:
-                await self._begin(send)
-            pieces = completion.pieces[sent:there]
-            await send_body(send, b"".join(completion.chunk({"content": piece}) for piece in pieces))
+                self._begun = True
+                await begin_events(send)
+                await send_body(send, chunks.role())
+            await send_body(send, b"".join(map(chunks.text, completion.pieces[sent:there])))
             sent = there
-        end = completion.chunk({}, finish_reason=completion.finish_reason)
-        if self._include_usage:
-            end += completion.usage_chunk()
-        await send_body(send, end + encode(DONE), last=True)
-
-    async def _begin(self, send: Send) -> None:
-        self._begun = True
-        headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send_body(send, self._completion.chunk({"role": "assistant", "content": ""}))
+        await send_body(send, completion.end(chunks, include_usage=self._include_usage), last=True)
