@@ -187,9 +187,9 @@ class Chaos:
         machine busy meanwhile or if it says itself that it was disturbed: it says nothing of latencies. For some time
         it is waited until they are done. On a machine of its own the first verdict stands, whatever it is.
 
-        So a machine that is busy for a while fails no test. Could it pass one? A run that must pass is only made harder by it.
-        One that must fail is asked to do so by the probe of the very defence that it lacks, after a steady state that
-        held: where others are so loud that this probe fails by their doing, the test is as weak as the machine is
+        So a machine that is busy for a while fails no test. Could it pass one? A run that must pass is only made harder
+        by it. One that must fail is asked to do so by the probe of the very defence that it lacks, after a steady state
+        that held: where others are so loud that this probe fails by their doing, the test is as weak as the machine is
         busy, and as strong as ever on a quiet one.
         """
         path = EXPERIMENTS / experiment if isinstance(experiment, str) else experiment
