@@ -33,6 +33,12 @@ class Cpu:
         return others / (self.at - before.at) / (psutil.cpu_count() or 1)
 
 
+def in_time(since: Cpu, seconds: float) -> bool:
+    """Whether no more than so many seconds have passed, or others are the reason that it was more."""
+    now = Cpu.now()
+    return now.at - since.at < seconds or now.others_since(since) > BUSY
+
+
 def wait_for_calm(patience: float = 60.0) -> None:
     """Wait until others leave the machine alone, or until patience is at its end."""
     end = time.monotonic() + patience

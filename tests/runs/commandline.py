@@ -187,9 +187,9 @@ class Chaos:
         machine busy meanwhile or if it says itself that it was disturbed: it says nothing of latencies. For some time
         it is waited until they are done. On a machine of its own the first verdict stands, whatever it is.
 
-        So a busy machine can fail no test by itself. Could it pass one? A run that must pass is only made harder by it.
-        One that must fail is asked to do so by the probe of the very defence that it lacks, after a steady state that
-        held: where others are so loud that this probe fails by their doing, the test is as weak as the machine is
+        So a machine that is busy for a while fails no test. Could it pass one? A run that must pass is only made harder
+        by it. One that must fail is asked to do so by the probe of the very defence that it lacks, after a steady state
+        that held: where others are so loud that this probe fails by their doing, the test is as weak as the machine is
         busy, and as strong as ever on a quiet one.
         """
         path = EXPERIMENTS / experiment if isinstance(experiment, str) else experiment
@@ -213,8 +213,8 @@ class Chaos:
         """
         path = EXPERIMENTS / experiment if isinstance(experiment, str) else experiment
         text = path.read_text()
-        ends = [int(at) + int(lasts) for at, lasts in re.findall(r"^    at: (\d+)s\n    for: (\d+)s$", text, re.M)]
-        text, durations = re.subn(r"^duration: \d+s$", f"duration: {max(ends) + 4}s", text, flags=re.M)
+        healed = [int(at) + int(lasts) for at, lasts in re.findall(r"^    at: (\d+)s\n    for: (\d+)s$", text, re.M)]
+        text, durations = re.subn(r"^duration: \d+s$", f"duration: {max(healed) + 4}s", text, flags=re.M)
         text, blocks = re.subn(r"^  after:\n(?:    .*\n)+", "", text, flags=re.M)
         assert (durations, blocks) == (1, 1), path
         self.folder.mkdir(exist_ok=True, parents=True)
