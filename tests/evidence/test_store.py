@@ -1,6 +1,7 @@
 """evidence.sqlite: what is written is what is read, whatever ends the writer; and what is no evidence is refused."""
 
 import asyncio
+import contextlib
 import json
 import math
 import signal
@@ -276,6 +277,13 @@ def test_rows_that_are_none_of_ours_are_refused(written: Path, damage: str) -> N
     file.close()
     with pytest.raises(BrownoutError, match=r"damaged|cannot be read"):
         read_run(written)
+
+
+def test_an_event_leaves_its_detail_empty(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.sqlite"
+    asyncio.run(write(path, [Event(1.0, "note", "a word")]))
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT at, kind, text, detail FROM event").fetchall() == [(1.0, "note", "a word", "{}")]
 
 
 # -- for people --------------------------------------------------------------------------------------------------------
