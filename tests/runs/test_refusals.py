@@ -29,6 +29,8 @@ SHIPPED = str(EXPERIMENTS / "vector_db_partition.yaml")
         (["--port", "gateway=8080", "--port", "cache=8080"], ["given before"]),
         (["--port", "gatway=8080"], ["unknown service 'gatway'", "did you mean 'gateway'?"]),
         (["--runs-dir", "/proc/nowhere"], ["/proc/nowhere", "--runs-dir"]),
+        (["--journal-path", "/nowhere/journal.json"], ["/nowhere/journal.json", "there is no folder /nowhere"]),
+        (["--journal-path", "/"], ["the journal cannot be written to /", "it is a folder"]),
         (["--nonsense"], ["--nonsense"]),
     ],
 )
