@@ -9,7 +9,8 @@ the entry point group `brownout.probes`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Concatenate, Literal, ParamSpec
+from types import NoneType
+from typing import Concatenate, Literal, ParamSpec, get_args
 
 from brownout.evidence.window import Window
 
@@ -52,6 +53,30 @@ class Verdict:
             return None
         distance = abs(self.value - self.limit)
         return distance if self.outcome == "passed" else -distance
+
+
+def flaw_of(answer: object) -> str | None:
+    """Why what a probe returned is no verdict that can be written down and shown; None where it is one.
+
+    Probes are anybody's, and Python holds nobody to what is declared.
+    """
+    if not isinstance(answer, Verdict):
+        return f"returned {_kind(answer)} instead of a Verdict"
+    if answer.outcome not in get_args(VerdictOutcome):
+        return f"returned a Verdict whose outcome is {answer.outcome!r}"
+    for names, kinds, wanted in (
+        (("figure", "threshold", "why", "unit"), (str,), "text"),
+        (("samples",), (int,), "a whole number"),
+        (("value", "limit", "low", "high"), (int, float, NoneType), "a number"),
+    ):
+        for name in names:
+            if not isinstance(getattr(answer, name), kinds):
+                return f"returned a Verdict whose {name} is {_kind(getattr(answer, name))} instead of {wanted}"
+    return None
+
+
+def _kind(answer: object) -> str:
+    return "nothing" if answer is None else f"a {type(answer).__name__}"
 
 
 MIN_SAMPLES = 20

@@ -17,7 +17,7 @@ from chaoslib.settings import load_settings
 from chaostoolkit import encoder
 
 from brownout.cli._told import told
-from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, BrownoutError, EnvironmentProblem
+from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, EnvironmentProblem, said
 from brownout.judge import Judgement
 from brownout.plan import RunPlan
 from brownout.prepare import RunOptions, prepare
@@ -148,8 +148,8 @@ def _close(
         _remove_unused(bridge.plan.folder)
         return _no_verdict(bridge, "error", f"Error: {bridge.failure}", EXIT_BAD_INPUT, out=out, events=events)
     if not bridge.run.started:
-        said = f"Aborted: {bridge.stopped}, before the load was on"
-        return _no_verdict(bridge, "aborted", said, EXIT_ABORTED, out=out, events=events)
+        why = f"Aborted: {bridge.stopped}, before the load was on"
+        return _no_verdict(bridge, "aborted", why, EXIT_ABORTED, out=out, events=events)
     folder = bridge.plan.folder
     try:
         report = write_folder(bridge.run, judgement, record)
@@ -158,9 +158,11 @@ def _close(
         if journal is not None:
             # Last: where it cannot be written, all else is there.
             journal.write_text((folder / "journal.json").read_text(encoding="utf-8"), encoding="utf-8")
-    except (OSError, BrownoutError) as error:
+    except Exception as error:
+        # Whatever it is, an exit code of 1 would be a finding. What is shown came from probes and targets of anybody's.
+        logger.debug("not all was written", exc_info=error)
         bridge.progress.close()
-        click.echo(f"Error: the verdict is {judgement.outcome}, but not all was written: {error}", err=True)
+        click.echo(f"Error: the verdict is {judgement.outcome}, but not all was written: {said(error)}", err=True)
         return EXIT_BAD_INPUT
     return judgement.exit_code
 
@@ -181,24 +183,22 @@ def _tell(
         sys.stdout.write(json.dumps(told, ensure_ascii=True, default=encoder) + "\n")
         sys.stdout.flush()
     else:
-        said = headline(bridge.run.recording, judgement, duration=judgement.end)
+        sentence = headline(bridge.run.recording, judgement, duration=judgement.end)
         summary(
             judgement,
             run_folder=bridge.plan.folder,
             report=report,
-            headline=said,
+            headline=sentence,
             console=console_for(sys.stderr if out.takes_stdout else sys.stdout),
         )
 
 
-def _no_verdict(
-    bridge: Bridge, outcome: str, said: str, code: int, *, out: _Output, events: JsonProgress | None
-) -> int:
-    told = {"outcome": outcome, "reasons": [said], "run": None, "checks": []}
+def _no_verdict(bridge: Bridge, outcome: str, why: str, code: int, *, out: _Output, events: JsonProgress | None) -> int:
+    told = {"outcome": outcome, "reasons": [why], "run": None, "checks": []}
     if events is not None:
         events.verdict(told)
     bridge.progress.close()
-    click.echo(said, err=True)
+    click.echo(why, err=True)
     if out.as_json:
         click.echo(json.dumps(told))
     return code

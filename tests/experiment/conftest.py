@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -119,6 +119,12 @@ def crashing(window: Window) -> Verdict:
     return inconclusive("", samples=1 // len(window.requests), why="")
 
 
+@probe
+def silent(window: Window) -> Verdict:
+    """A probe without a `return`."""
+    return cast("Verdict", None)
+
+
 @dataclass(frozen=True)
 class StandIns:
     """What `read_experiment` and `fit` may be given."""
@@ -139,7 +145,7 @@ def _registry(kind: str, *functions: Any) -> Any:
 def stand_ins() -> StandIns:
     return StandIns(
         faults=_registry("fault", partition, latency, restart, eviction, flood, stumbling),
-        probes=_registry("probe", availability, breaker, level, alive, crashing),
+        probes=_registry("probe", availability, breaker, level, alive, crashing, silent),
     )
 
 

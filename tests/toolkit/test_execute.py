@@ -43,6 +43,22 @@ def test_a_journal_that_cannot_be_written_costs_nothing_else(
 
     told = capsys.readouterr()
     assert code == 2
-    assert "but not all was written: [Errno 28] No space left on device" in told.err
+    assert "but not all was written: OSError: [Errno 28] No space left on device" in told.err
     assert "availability: at-least 99%" in told.out
     assert {file.name for file in played.run.iterdir()} >= {"journal.json", "junit.xml", "report.html"}
+
+
+def test_a_report_that_cannot_be_made_is_told_in_one_message_and_is_no_finding(
+    played: Played, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        msg = "a bug"
+        raise OverflowError(msg)
+
+    monkeypatch.setattr("brownout.report.html.write_report", fail)
+
+    code = played()
+
+    assert code == 2
+    (message,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("Error: "))
+    assert message.endswith("but not all was written: OverflowError: a bug")
