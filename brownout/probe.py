@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Concatenate, Literal, ParamSpec, get_args
 
+from brownout.errors import shown
 from brownout.evidence.window import Window
 
 P = ParamSpec("P")
@@ -61,22 +62,18 @@ def flaw_of(answer: object) -> str | None:
     Probes are anybody's, and Python holds nobody to what is declared.
     """
     if not isinstance(answer, Verdict):
-        return f"returned {_kind(answer)} instead of a Verdict"
+        return f"returned {shown(answer)} instead of a Verdict"
     if answer.outcome not in get_args(VerdictOutcome):
-        return f"returned a Verdict whose outcome is {answer.outcome!r}"
+        return f"returned a Verdict whose outcome is {shown(answer.outcome)}"
     for names, kinds, wanted in (
         (("figure", "threshold", "why", "unit"), (str,), "text"),
         (("samples",), (int,), "a whole number"),
         (("value", "limit", "low", "high"), (int, float, NoneType), "a number"),
     ):
         for name in names:
-            if not isinstance(getattr(answer, name), kinds):
-                return f"returned a Verdict whose {name} is {_kind(getattr(answer, name))} instead of {wanted}"
+            if not isinstance(found := getattr(answer, name), kinds):
+                return f"returned a Verdict whose {name} is {shown(found)} instead of {wanted}"
     return None
-
-
-def _kind(answer: object) -> str:
-    return "nothing" if answer is None else f"a {type(answer).__name__}"
 
 
 MIN_SAMPLES = 20

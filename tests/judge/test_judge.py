@@ -250,16 +250,16 @@ def test_a_probe_that_raises_is_inconclusive_and_the_others_are_still_judged() -
     ("answer", "flaw"),
     [
         (None, "returned nothing instead of a Verdict"),
-        (True, "returned a bool instead of a Verdict"),
+        (True, "returned true instead of a Verdict"),
         (Verdict(cast("Any", "green"), "42", "40", 3), "returned a Verdict whose outcome is 'green'"),
-        (Verdict("passed", cast("Any", 42), "40", 3), "returned a Verdict whose figure is a int instead of text"),
+        (Verdict("passed", cast("Any", 42), "40", 3), "returned a Verdict whose figure is 42 instead of text"),
         (
             Verdict("passed", "42", "40", cast("Any", None)),
             "returned a Verdict whose samples is nothing instead of a whole number",
         ),
         (
             Verdict("passed", "42", "40", 3, value=cast("Any", "42")),
-            "returned a Verdict whose value is a str instead of a number",
+            "returned a Verdict whose value is '42' instead of a number",
         ),
     ],
 )
