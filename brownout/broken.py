@@ -164,7 +164,8 @@ class Broken:
         """Keep the lease up. One that is lost stays lost: the fault has ended where it acts."""
         injector = self._injector
         kept = injector.clock.now()
-        while True:
+        # Not for ever: a target of a user's own may swallow the cancellation, as libraries do by mistake.
+        while not self._left:
             await injector.clock.sleep_until(injector.clock.now() + injector.renew_every)
             try:
                 await injector.target.renew(self._lease, ttl=injector.ttl)
