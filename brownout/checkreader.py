@@ -9,6 +9,7 @@ from brownout.evidence.requests import Requests
 from brownout.evidence.window import Window
 from brownout.experiment import DEFAULT_ABORT_WINDOW, SHORTEST_LOOK, Block, Check
 from brownout.parameters import Parameter, parameters_of
+from brownout.probe import flaw_of
 from brownout.registry import Probe, Registry
 from brownout.units import Duration
 from brownout.yamlsource import Entry, MappingNode, Node, ScalarNode
@@ -84,10 +85,10 @@ def nonsense(name: str, probe: Probe, arguments: Mapping[str, object], *, block:
     """What the probe itself says of its arguments: it raises `ValueError` where they make no sense, whatever it judges.
 
     Raises:
-        EnvironmentProblem: it raises anything else, on an empty window.
+        EnvironmentProblem: it raises anything else, or returns no verdict, on an empty window.
     """
     try:
-        probe(Window(block, 0.0, 1.0, Requests.of(), ()), **arguments)
+        found = probe(Window(block, 0.0, 1.0, Requests.of(), ()), **arguments)
     except InvalidInput as error:
         return error.problem
     except ValueError as error:
@@ -95,6 +96,9 @@ def nonsense(name: str, probe: Probe, arguments: Mapping[str, object], *, block:
     except Exception as error:
         msg = f"probe {name!r} is broken; on an empty window it raises {type(error).__name__}: {error}"
         raise EnvironmentProblem(msg) from error
+    if flaw := flaw_of(found):
+        msg = f"probe {name!r} is broken; on an empty window it {flaw}"
+        raise EnvironmentProblem(msg)
     return None
 
 

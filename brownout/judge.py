@@ -8,7 +8,7 @@ from brownout.errors import EXIT_ABORTED, EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_P
 from brownout.evidence.recording import Recording
 from brownout.evidence.window import Window
 from brownout.experiment import Block, Check, Experiment
-from brownout.probe import Verdict, inconclusive
+from brownout.probe import Verdict, flaw_of, inconclusive
 
 ProbeFunction = Callable[..., Verdict]
 RunOutcome = Literal["passed", "failed", "inconclusive", "aborted"]
@@ -193,9 +193,12 @@ def _verdict(check: Check, window: Window | None, probes: Callable[[str], ProbeF
     if window is None or doubt:
         return inconclusive(check.title, samples=0, why=doubt)
     try:
-        return probes(check.probe)(window, **check.arguments)
+        found = probes(check.probe)(window, **check.arguments)
     except (Exception, SystemExit) as error:
         return inconclusive(check.title, samples=0, why=f"the probe raised {type(error).__name__}: {error}")
+    if flaw := flaw_of(found):
+        return inconclusive(check.title, samples=0, why=f"the probe {check.probe} {flaw}")
+    return found
 
 
 def _unproved(experiment: Experiment, recording: Recording) -> list[str]:

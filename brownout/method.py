@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from brownout import registry
+from brownout.broken import BrokenSpan
 from brownout.clock import Clock
 from brownout.errors import FaultError, said
 from brownout.evidence.model import Proof
 from brownout.evidence.recording import Recording
 from brownout.experiment import Step
 from brownout.halt import Halt, Stopped
-from brownout.injection import BrokenSpan, LiveSystem
+from brownout.injection import LiveSystem
 
 TOLERANCE = 0.5
 """Seconds by which a fault may come on late, or last too short, before it is no longer the fault that was declared."""

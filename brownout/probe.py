@@ -9,8 +9,10 @@ the entry point group `brownout.probes`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Concatenate, Literal, ParamSpec
+from types import NoneType
+from typing import Concatenate, Literal, ParamSpec, get_args
 
+from brownout.errors import shown
 from brownout.evidence.window import Window
 
 P = ParamSpec("P")
@@ -52,6 +54,26 @@ class Verdict:
             return None
         distance = abs(self.value - self.limit)
         return distance if self.outcome == "passed" else -distance
+
+
+def flaw_of(answer: object) -> str | None:
+    """Why what a probe returned is no verdict that can be written down and shown; None where it is one.
+
+    Probes are anybody's, and Python holds nobody to what is declared.
+    """
+    if not isinstance(answer, Verdict):
+        return f"returned {shown(answer)} instead of a Verdict"
+    if answer.outcome not in get_args(VerdictOutcome):
+        return f"returned a Verdict whose outcome is {shown(answer.outcome)}"
+    for names, kinds, wanted in (
+        (("figure", "threshold", "why", "unit"), (str,), "text"),
+        (("samples",), (int,), "a whole number"),
+        (("value", "limit", "low", "high"), (int, float, NoneType), "a number"),
+    ):
+        for name in names:
+            if not isinstance(found := getattr(answer, name), kinds):
+                return f"returned a Verdict whose {name} is {shown(found)} instead of {wanted}"
+    return None
 
 
 MIN_SAMPLES = 20

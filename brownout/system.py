@@ -1,7 +1,7 @@
 """What a fault is given: the system under test, seen as services and links.
 
 `System` is the one protocol; `Plan` is the system that breaks nothing and notes what would be broken. The live one is
-`brownout.injection.LiveSystem`.
+a view of `brownout.injection.LiveSystem`.
 """
 
 import re

@@ -60,9 +60,27 @@ def _sample(row: Sample) -> Values:
     return (row.at, row.source, row.metric, dump(dict(row.labels)), row.value)
 
 
+def _figures_out(figures: Mapping[str, float]) -> object:
+    # JSON has no other numbers.
+    return dump({name: value if math.isfinite(value) else None for name, value in figures.items()})
+
+
+def _figures_in(text: str) -> Mapping[str, float]:
+    figures = json.loads(text)
+    if not all(value is None or type(value) in (int, float) for value in figures.values()):
+        msg = "a fault's figure is no number"
+        raise ValueError(msg)
+    return {name: math.nan if value is None else value for name, value in figures.items()}
+
+
+def _event(row: Event) -> Values:
+    # The last column has been part of the format from the beginning, and there was never anything to put into it.
+    return (row.at, row.kind, row.text, "{}")
+
+
 def _fault(row: FaultSpan) -> Values:
     proof = row.proof
-    told = (None, None, None) if proof is None else (int(proof.works), proof.summary, dump(proof.figures))
+    told = (None, None, None) if proof is None else (int(proof.works), proof.summary, _figures_out(proof.figures))
     return (row.index, row.fault, row.title, row.on, row.off, *told)
 
 
@@ -70,7 +88,7 @@ INSERTS: Mapping[type[Row], tuple[str, Callable[[Any], Values]]] = {
     Request: (_insert("request", _REQUEST), _plain(_REQUEST)),
     Transition: (_insert("transition", _TRANSITION), _plain(_TRANSITION)),
     Sample: (_insert("sample", _SAMPLE), _sample),
-    Event: (_insert("event", _EVENT), _plain(_EVENT)),
+    Event: (_insert("event", (*_EVENT, "detail")), _event),
     KnownDocument: (_insert("document", _DOCUMENT), _plain(_DOCUMENT)),
     KnownQuestion: (_insert("question", _QUESTION), _plain(_QUESTION)),
     # These two are told twice, a fault on and off, a write acknowledged and counted: the second replaces the first.
@@ -129,10 +147,10 @@ def read_rows(recording: Recording, file: sqlite3.Connection) -> None:
     pairs = functools.cache(lambda text: tuple(json.loads(text).items()))
     for at, source, metric, labels, value in select(file, "sample"):
         recording.add_sample(Sample(at, source, metric, pairs(labels), math.nan if value is None else value))
-    for at, kind, text, detail in select(file, "event"):
-        recording.add_event(Event(at, kind, text, json.loads(detail)))
+    for values in select(file, "event"):
+        recording.add_event(Event(*values))
     for step, fault, title, on, off, works, summary, figures in select(file, "fault"):
-        proof = None if works is None else Proof(bool(works), summary, json.loads(figures))
+        proof = None if works is None else Proof(bool(works), summary, _figures_in(figures))
         recording.add_fault(FaultSpan(step, fault, title, on, off, proof))
     documents = [KnownDocument(*values) for values in select(file, "document")]
     questions = [KnownQuestion(id_, tenant, texts(sources)) for id_, tenant, sources in select(file, "question")]

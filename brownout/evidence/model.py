@@ -175,6 +175,5 @@ class Event:
 
     at: float
     kind: str
-    """`phase`, `fault`, `abort`, `heal`, `error`, `note`."""
+    """`phase`, `abort`, `error`, `note`."""
     text: str
-    detail: Mapping[str, str] = field(default_factory=dict)

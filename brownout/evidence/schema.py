@@ -71,9 +71,9 @@ CREATE TABLE sample (               -- one value of one metric series
 
 CREATE TABLE event (                -- something worth a mark on the timeline
     at REAL NOT NULL,               -- s
-    kind TEXT NOT NULL,             -- phase | fault | abort | heal | error | note
+    kind TEXT NOT NULL,             -- phase | abort | error | note
     text TEXT NOT NULL,
-    detail TEXT NOT NULL            -- JSON object of texts
+    detail TEXT NOT NULL            -- JSON object; always empty
 );
 
 CREATE TABLE fault (                -- a fault of the method, while it was really on

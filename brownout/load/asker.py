@@ -69,12 +69,12 @@ class Asker:
     ) -> None:
         await self._client.aclose()
 
-    def abandon(self, *, younger_than: float = YOUNG) -> None:
-        """The run ends early: a question that has waited less than that many seconds says nothing, and is not recorded.
+    def abandon(self) -> None:
+        """The run ends early: a question that has waited less than `YOUNG` seconds says nothing, and is not recorded.
 
         One that has waited longer is one that nobody answered.
         """
-        self._young = younger_than
+        self._young = YOUNG
 
     async def ask(self, number: int, intended: float, question: Question, caller: Caller) -> None:
         """Send one question that was due at `intended` and record it. Never raises for what the system did."""

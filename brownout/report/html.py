@@ -1,5 +1,6 @@
 """report.html: one self-contained page that asks the network for nothing."""
 
+import math
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -155,6 +156,8 @@ def _faults(experiment: Experiment, recording: Recording) -> list[dict[str, Any]
 
 
 def _figure(name: str, value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
     if name.endswith("bytes"):
         return format_size(value)
     return grouped(int(value)) if value == int(value) else f"{value:.4g}"

@@ -160,7 +160,7 @@ class Moment:
 
 def story(recording: Recording) -> list[Moment]:
     """Everything with a time and a meaning, in order: faults, breakers, aborts, errors, notes."""
-    moments = [Moment(e.at, e.kind, line(e.text)) for e in recording.events if e.kind != "fault"]
+    moments = [Moment(e.at, e.kind, line(e.text)) for e in recording.events]
     for span in recording.faults:
         moments.append(Moment(span.on, "fault", f"{line(span.title)}: on"))
         if span.off is not None:

@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from chaoslib.settings import load_settings
 from chaostoolkit import encoder
 
 from brownout.cli._told import told
-from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, BrownoutError, EnvironmentProblem
+from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, EnvironmentProblem, said
+from brownout.judge import Judgement
 from brownout.plan import RunPlan
 from brownout.prepare import RunOptions, prepare
 from brownout.reader import read_experiment
@@ -97,6 +99,7 @@ def _execute(
     try:
         with told():
             experiment = read_experiment(path)
+            _check_journal(journal)
             events = out.open(files)
             plan = prepare(experiment, options)
         if not verbose:
@@ -118,6 +121,14 @@ def _execute(
         bridge.exit.release()
 
 
+def _check_journal(journal: Path | None) -> None:
+    """Raises `EnvironmentProblem` where it could not be written in the end: that is known before the run."""
+    if journal is not None and (journal.is_dir() or not journal.parent.is_dir()):
+        why = "it is a folder" if journal.is_dir() else f"there is no folder {journal.parent}"
+        msg = f"the journal cannot be written to {journal}: {why}"
+        raise EnvironmentProblem(msg)
+
+
 def _run(plan: RunPlan, settings_path: str) -> dict[str, Any]:
     settings = load_settings(settings_path) or {}
     load_global_controls(settings)
@@ -137,56 +148,76 @@ def _close(
         _remove_unused(bridge.plan.folder)
         return _no_verdict(bridge, "error", f"Error: {bridge.failure}", EXIT_BAD_INPUT, out=out, events=events)
     if not bridge.run.started:
-        said = f"Aborted: {bridge.stopped}, before the load was on"
-        return _no_verdict(bridge, "aborted", said, EXIT_ABORTED, out=out, events=events)
+        why = f"Aborted: {bridge.stopped}, before the load was on"
+        return _no_verdict(bridge, "aborted", why, EXIT_ABORTED, out=out, events=events)
+    folder = bridge.plan.folder
     try:
-        report = write_folder(bridge.run, judgement, record, also=journal)
-        told = record["brownout"] | {"report": str(report)}
-        if events is not None:
-            events.verdict(told)
+        report = write_folder(bridge.run, judgement, record)
+        with _stdout_given_up_on_failure():
+            _tell(bridge, judgement, record["brownout"] | {"report": str(report)}, report, out=out, events=events)
+        if journal is not None:
+            # Last: where it cannot be written, all else is there.
+            journal.write_text((folder / "journal.json").read_text(encoding="utf-8"), encoding="utf-8")
+    except Exception as error:
+        # Whatever it is, an exit code of 1 would be a finding. What is shown came from probes and targets of anybody's.
+        logger.debug("not all was written", exc_info=error)
         bridge.progress.close()
-        if out.as_json:
-            sys.stdout.write(json.dumps(told, ensure_ascii=True, default=encoder) + "\n")
-            sys.stdout.flush()
-        else:
-            said = headline(bridge.run.recording, judgement, duration=judgement.end)
-            summary(
-                judgement,
-                run_folder=bridge.plan.folder,
-                report=report,
-                headline=said,
-                console=console_for(sys.stderr if out.takes_stdout else sys.stdout),
-            )
-    except (OSError, BrownoutError) as error:
-        bridge.progress.close()
-        click.echo(f"Error: the verdict is {judgement.outcome}, but not all was written: {error}", err=True)
-        _give_up_stdout()
+        click.echo(f"Error: the verdict is {judgement.outcome}, but not all was written: {said(error)}", err=True)
         return EXIT_BAD_INPUT
     return judgement.exit_code
 
 
-def _no_verdict(
-    bridge: Bridge, outcome: str, said: str, code: int, *, out: _Output, events: JsonProgress | None
-) -> int:
-    told = {"outcome": outcome, "reasons": [said], "run": None, "checks": []}
+def _tell(
+    bridge: Bridge,
+    judgement: Judgement,
+    told: dict[str, Any],
+    report: Path,
+    *,
+    out: _Output,
+    events: JsonProgress | None,
+) -> None:
     if events is not None:
         events.verdict(told)
     bridge.progress.close()
-    click.echo(said, err=True)
+    if out.as_json:
+        sys.stdout.write(json.dumps(told, ensure_ascii=True, default=encoder) + "\n")
+        sys.stdout.flush()
+    else:
+        sentence = headline(bridge.run.recording, judgement, duration=judgement.end)
+        summary(
+            judgement,
+            run_folder=bridge.plan.folder,
+            report=report,
+            headline=sentence,
+            console=console_for(sys.stderr if out.takes_stdout else sys.stdout),
+        )
+
+
+def _no_verdict(bridge: Bridge, outcome: str, why: str, code: int, *, out: _Output, events: JsonProgress | None) -> int:
+    told = {"outcome": outcome, "reasons": [why], "run": None, "checks": []}
+    if events is not None:
+        events.verdict(told)
+    bridge.progress.close()
+    click.echo(why, err=True)
     if out.as_json:
         click.echo(json.dumps(told))
     return code
 
 
-def _give_up_stdout() -> None:
+@contextlib.contextmanager
+def _stdout_given_up_on_failure() -> Iterator[None]:
     """What is left in its buffer would be tried again, and fail again, as the interpreter ends."""
-    with contextlib.suppress(OSError):
-        sys.stdout.close()
+    try:
+        yield
+    except OSError:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+        raise
 
 
 def _remove_unused(folder: Path) -> None:
     """Remove the folder of a run that never began, unless a service left a log in it that says why."""
-    if not any((folder / "logs").glob("*")):
+    if not any(log.stat().st_size for log in (folder / "logs").glob("*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 

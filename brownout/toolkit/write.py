@@ -10,14 +10,13 @@ from brownout.judge import Judgement
 from brownout.run import Run
 
 
-def write_folder(run: Run, judgement: Judgement, journal: dict[str, Any], *, also: Path | None = None) -> Path:
+def write_folder(run: Run, judgement: Judgement, journal: dict[str, Any]) -> Path:
     """Write journal.json, junit.xml and report.html; returns the report's path.
 
     Args:
         run: the run, closed.
         judgement: its verdict.
         journal: what the engine returned.
-        also: write the journal there too.
 
     Raises:
         OSError: a file cannot be written.
@@ -27,8 +26,7 @@ def write_folder(run: Run, judgement: Judgement, journal: dict[str, Any], *, als
     from brownout.report.view import RunView  # noqa: PLC0415 - likewise
 
     text = json.dumps(journal, indent=2, ensure_ascii=False, default=encoder) + "\n"
-    for path in (run.plan.folder / "journal.json", *([also] if also else [])):
-        path.write_text(text, encoding="utf-8")
+    (run.plan.folder / "journal.json").write_text(text, encoding="utf-8")
     write_junit(run.plan.folder / "junit.xml", run.info, judgement)
     report = run.plan.folder / "report.html"
     write_report(report, RunView(run.info, run.experiment, run.recording, judgement, run.plan.folder.name))

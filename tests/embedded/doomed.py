@@ -23,7 +23,7 @@ async def main(folder: Path) -> None:
         ledger.begin(RunRow("doomed", current(), "embedded", {}, folder, time.time()))
         await target.up(TargetOptions(seed=1, scale=1.0, workdir=folder), lambda _: None)
         ledger.recover_with("doomed", target.recovery())
-        system = LiveSystem(target, ledger, "doomed", clock=RunClock())
+        system = LiveSystem(target, ledger, "doomed", clock=RunClock()).watched(lambda _: None)
         async with (
             partition(system, from_=ServiceName("gateway"), to=ServiceName("cache")),
             freeze(system, service=ServiceName("vector-db")),

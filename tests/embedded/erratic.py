@@ -53,7 +53,7 @@ from brownout.fixtures.embedded.undo import recovery_of
 from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
-from brownout.system import ServiceName
+from brownout.system import ServiceName, System
 from brownout.target import Target
 from tests.embedded.victims import Victims, VictimTarget
 
@@ -106,7 +106,7 @@ async def be_erratic(folder: Path, seed: int, successor: int | None) -> None:
                 on_error=lambda error: os.write(2, f"{run}: {error}\n".encode()) and None,
                 ttl=ttl,
                 renew_every=0.05,
-            )
+            ).watched(lambda _: None)
             told = json.dumps({"pid": os.getpid(), "run": run, "recovery": recovery}) + "\n"
             os.write(1, told.encode())
             if successor is not None:
@@ -131,7 +131,7 @@ def hand_over(victims: Victims, links: Links, ports: Sequence[int], held: HeldPo
         socket.send_fds(to, [json.dumps(told).encode()], ends)
 
 
-async def break_and_heal(system: LiveSystem, rng: random.Random) -> None:
+async def break_and_heal(system: System, rng: random.Random) -> None:
     while True:
         if rng.random() < 0.3:
             place = LinkPlace(*rng.choice(TOPOLOGY.links))

@@ -6,9 +6,10 @@ from typing import cast
 
 import pytest
 
+from brownout.broken import BrokenSpan
 from brownout.clock import RunClock
 from brownout.faults.pod_kill import pod_kill
-from brownout.injection import BrokenSpan, LiveSystem
+from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
 from brownout.system import ServiceFamily, Topology
@@ -28,7 +29,7 @@ def test_a_pod_kill_takes_one_replica_which_its_proof_names_and_leaves_the_other
             # It is down for long enough to be seen down.
             async with Victims.up(tmp_path, *REPLICAS, scale=1.0) as victims:
                 target = cast("Target", VictimTarget(victims, Topology(REPLICAS, (), frozenset())))
-                system = LiveSystem(target, ledger, "pods", clock=RunClock(), seed=11, on_change=spans.append)
+                system = LiveSystem(target, ledger, "pods", clock=RunClock(), seed=11).watched(spans.append)
                 for _ in REPLICAS:
                     before = {name: await victims.answers(name) for name in REPLICAS}
                     async with pod_kill(system, service=ServiceFamily("inference")):

@@ -27,6 +27,7 @@ from brownout.breakage import (
     StarveCpu,
     Stop,
 )
+from brownout.broken import BrokenSpan
 from brownout.clock import RunClock
 from brownout.evidence.model import Proof
 from brownout.faults.kill import kill
@@ -34,7 +35,7 @@ from brownout.fixtures.embedded.data import tenants
 from brownout.fixtures.embedded.machine import lacking
 from brownout.fixtures.embedded.processes import until
 from brownout.fixtures.embedded.stack import SERVICES
-from brownout.injection import BrokenSpan, LiveSystem
+from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
 from brownout.system import ServiceName
@@ -134,14 +135,15 @@ def test_a_killed_database_recovers_from_its_data_and_the_stack_with_it(up: Up) 
     async def play() -> None:
         before = await ready(up, "vector-db", restarts=0)
         spans: list[BrokenSpan] = []
+        errors: list[str] = []
         with Ledger.open() as ledger:
             ledger.begin(RunRow("run-1", current(), "embedded", up.target.recovery(), Path(), time.time()))
-            system = LiveSystem(up.target, ledger, "run-1", clock=RunClock(), on_change=spans.append)
-            async with kill(system, service=ServiceName("vector-db")):
+            live = LiveSystem(up.target, ledger, "run-1", clock=RunClock(), on_error=errors.append)
+            async with kill(live.watched(spans.append), service=ServiceName("vector-db")):
                 assert await level(up) == 1
                 after = await ready(up, "vector-db", restarts=1)
                 await whole(up)
-        assert system.errors == []
+        assert errors == []
         assert after.pid != before.pid
         proof = spans[-1].proof
         assert proof is not None

@@ -52,7 +52,7 @@ def test_a_service_runs_in_its_own_session_and_its_end_is_told(tmp_path: Path) -
         service = await supervised.start(python("one", "print('hello'); input(); raise SystemExit(3)"))
         assert await service.lines.get() == "hello"
         assert os.getsid(service.process.pid) == service.process.pid
-        supervised.signal("one", signal.SIGKILL)
+        os.kill(service.process.pid, signal.SIGKILL)
         assert await service.ended == -signal.SIGKILL
         again = await supervised.start(python("one", "raise SystemExit(3)"))
         assert await again.ended == 3
@@ -88,7 +88,7 @@ def test_a_service_that_ignores_its_signal_or_is_paused_is_killed_after_the_grac
         paused = await supervised.start(python("paused", WAITS))
         for service in (stubborn, paused):
             await service.lines.get()
-        supervised.signal("paused", signal.SIGSTOP)
+        os.kill(paused.process.pid, signal.SIGSTOP)
         started = time.monotonic()
         await supervised.close()
         assert supervisor.GRACE <= time.monotonic() - started < 5 * supervisor.GRACE

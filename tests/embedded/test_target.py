@@ -11,13 +11,14 @@ import psutil
 import pytest
 
 from brownout.breakage import Blackhole, Breakage, Delay, Freeze, LinkPlace, Reset, ServicePlace
+from brownout.broken import BrokenSpan
 from brownout.clock import RunClock
 from brownout.errors import EnvironmentProblem, FaultError
 from brownout.faults.partition import partition
 from brownout.fixtures.embedded import EmbeddedTarget
 from brownout.fixtures.embedded.data import tenants
 from brownout.fixtures.embedded.target import TOPOLOGY
-from brownout.injection import BrokenSpan, LiveSystem
+from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
 from brownout.system import ServiceName
@@ -153,11 +154,13 @@ def test_a_partition_through_the_live_system_is_written_down_renewed_proved_and_
     async def play() -> None:
         tenant = tenants()[0]
         spans: list[BrokenSpan] = []
+        errors: list[str] = []
         with Ledger.open() as ledger:
             ledger.begin(RunRow("run-1", current(), "embedded", up.target.recovery(), Path(), time.time()))
-            system = LiveSystem(
-                up.target, ledger, "run-1", clock=RunClock(), on_change=spans.append, ttl=1.2, renew_every=0.2
+            live = LiveSystem(
+                up.target, ledger, "run-1", clock=RunClock(), on_error=errors.append, ttl=1.2, renew_every=0.2
             )
+            system = live.watched(spans.append)
             async with partition(system, from_=ServiceName("gateway"), to=ServiceName("vector-db"), manner="reset"):
                 until = time.monotonic() + 2.5  # more than two leases' time
                 while time.monotonic() < until:
@@ -165,7 +168,7 @@ def test_a_partition_through_the_live_system_is_written_down_renewed_proved_and_
                 assert [fault.state for fault in ledger.faults("run-1")] == ["on"]
             await fresh(up)
             assert [fault.state for fault in ledger.faults("run-1")] == ["healed"]
-        assert system.errors == []
+        assert errors == []
         assert spans[-1].proof is not None
         assert spans[-1].proof.works
         assert spans[-1].off is not None

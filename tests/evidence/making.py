@@ -132,9 +132,7 @@ TRANSITIONS = st.builds(
 SAMPLES = st.builds(
     Sample, MOMENTS, TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2).map(lambda it: tuple(it.items())), FINITE
 )
-EVENTS = st.builds(
-    Event, MOMENTS, st.sampled_from(["phase", "abort", "error"]), TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2)
-)
+EVENTS = st.builds(Event, MOMENTS, st.sampled_from(["phase", "abort", "error", "note"]), TEXTS)
 DOCUMENTS = st.builds(KnownDocument, TEXTS, TEXTS)
 QUESTIONS = st.builds(KnownQuestion, TEXTS, TEXTS, st.lists(TEXTS, max_size=2).map(tuple))
 WRITES = st.builds(

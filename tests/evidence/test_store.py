@@ -1,6 +1,7 @@
 """evidence.sqlite: what is written is what is read, whatever ends the writer; and what is no evidence is refused."""
 
 import asyncio
+import contextlib
 import json
 import math
 import signal
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from brownout.errors import BrownoutError, EnvironmentProblem, Location
-from brownout.evidence import Event, Proof, Recording, Sample, Transition
+from brownout.evidence import Event, FaultSpan, Proof, Recording, Sample, Transition
 from brownout.evidence.schema import SCHEMA_VERSION
 from brownout.evidence.store import EvidenceWriter, RecordedRun, read_run
 from brownout.experiment import Check
@@ -281,6 +282,35 @@ def test_rows_that_are_none_of_ours_are_refused(written: Path, damage: str) -> N
     file.close()
     with pytest.raises(BrownoutError, match=r"damaged|cannot be read"):
         read_run(written)
+
+
+def test_an_event_leaves_its_detail_empty(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.sqlite"
+    asyncio.run(write(path, [Event(1.0, "note", "a word")]))
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT at, kind, text, detail FROM event").fetchall() == [(1.0, "note", "a word", "{}")]
+
+
+def test_a_figure_that_is_no_number_is_null_in_the_file_and_read_back_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.sqlite"
+    figures = {"a": math.inf, "b": math.nan, "c": 2.5}
+    asyncio.run(write(path, [FaultSpan(0, "partition", "p", 1.0, 2.0)], proof=Proof(True, "on", figures)))
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT json_type(figures, '$.a'), figures ->> 'c' FROM fault").fetchall() == [
+            ("null", 2.5)
+        ]
+    (span,) = read_run(path).recording.faults
+    assert span.proof is not None
+    assert [math.isnan(value) for value in span.proof.figures.values()] == [True, True, False]
+
+
+def test_a_figure_that_is_a_word_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.sqlite"
+    asyncio.run(write(path, [FaultSpan(0, "partition", "p", 1.0, 2.0)], proof=Proof(True, "on", {"a": 1.0})))
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("""UPDATE fault SET figures = '{"a": "many"}'""")
+    with pytest.raises(BrownoutError, match="is damaged: ValueError: a fault's figure is no number"):
+        read_run(path)
 
 
 # -- for people --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -138,6 +138,12 @@ def crashing(window: Window) -> Verdict:
     return inconclusive("", samples=1 // len(window.requests), why="")
 
 
+@probe
+def silent(window: Window) -> Verdict:
+    """A probe without a `return`."""
+    return cast("Verdict", None)
+
+
 @dataclass(frozen=True)
 class StandIns:
     """What `read_experiment` and `fit` may be given."""
@@ -158,7 +164,7 @@ def _registry(kind: str, *functions: Any) -> Any:
 def stand_ins() -> StandIns:
     return StandIns(
         faults=_registry("fault", partition, latency, restart, eviction, flood, stumbling),
-        probes=_registry("probe", availability, breaker, takeover, level, busy, alive, crashing),
+        probes=_registry("probe", availability, breaker, takeover, level, busy, alive, crashing, silent),
     )
 
 

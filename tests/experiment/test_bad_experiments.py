@@ -277,6 +277,11 @@ def test_a_probe_that_raises_anything_but_a_value_error_is_called_broken(stand_i
         parse_experiment(BASE.replace(AVAILABLE, "crashing"), file="e.yaml", **stand_ins.registries)
 
 
+def test_a_probe_that_returns_no_verdict_is_called_broken(stand_ins: Any) -> None:
+    with pytest.raises(EnvironmentProblem, match=r"probe 'silent' is broken; .* it returned nothing instead of a"):
+        parse_experiment(BASE.replace(AVAILABLE, "silent"), file="e.yaml", **stand_ins.registries)
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "---\n", "42", "[]", "null", "title", "{}"])
 def test_a_file_that_is_no_mapping_of_keys_is_refused(text: str, stand_ins: Any) -> None:
     with pytest.raises(InvalidInput, match=r"^e\.yaml:\d+:\d+: "):

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -294,6 +294,33 @@ def test_a_probe_that_raises_is_inconclusive_and_the_others_are_still_judged() -
     assert judgement.outcome == "inconclusive"
     assert outcomes(judgement)["after"] == ["passed", "passed"]
     assert judgement.reasons == ("during: raises: ...: the probe raised LookupError: no such column",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "flaw"),
+    [
+        (None, "returned nothing instead of a Verdict"),
+        (True, "returned true instead of a Verdict"),
+        (Verdict(cast("Any", "green"), "42", "40", 3), "returned a Verdict whose outcome is 'green'"),
+        (Verdict("passed", cast("Any", 42), "40", 3), "returned a Verdict whose figure is 42 instead of text"),
+        (
+            Verdict("passed", "42", "40", cast("Any", None)),
+            "returned a Verdict whose samples is nothing instead of a whole number",
+        ),
+        (
+            Verdict("passed", "42", "40", 3, value=cast("Any", "42")),
+            "returned a Verdict whose value is '42' instead of a number",
+        ),
+    ],
+)
+def test_a_probe_that_returns_no_verdict_is_inconclusive_and_named(answer: object, flaw: str) -> None:
+    probes = {**PROBES, "odd": lambda _: answer}
+    drill = replace(DRILL, steady_state=(check("passed"),), during=(check("odd"),), after=(check("passed"),))
+
+    judgement = judge(drill, recording(), probes=probes.__getitem__, aborted=None, errors=(), end=60.0)
+
+    assert judgement.outcome == "inconclusive"
+    assert judgement.reasons == (f"during: odd: ...: the probe odd {flaw}",)
 
 
 def test_a_probe_that_is_not_installed_is_inconclusive_too() -> None:

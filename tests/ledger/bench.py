@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from brownout.breakage import Blackhole, Breakage, LinkPlace, Place
+from brownout.broken import BrokenSpan
 from brownout.evidence.model import Proof
-from brownout.injection import BrokenSpan, LiveSystem
+from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
 from brownout.system import ServiceName, Topology
@@ -125,9 +126,8 @@ class Bench:
         self.clock = clock
         self.spans: list[BrokenSpan] = []
         self.told: list[str] = []
-        self.system = LiveSystem(
-            self.target, ledger, "run-1", clock=clock, on_change=self.spans.append, on_error=self.told.append
-        )
+        self.live = LiveSystem(self.target, ledger, "run-1", clock=clock, on_error=self.told.append)
+        self.system = self.live.watched(self.spans.append)
 
     def states(self) -> list[str]:
         return [fault.state for fault in self.ledger.faults("run-1")]

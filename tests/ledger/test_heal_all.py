@@ -16,7 +16,7 @@ def test_heal_all_heals_what_is_on_and_lets_nothing_be_broken_any_more() -> None
         for event in entered:
             await event.wait()
         assert len(bench.target.leases) == 2
-        await asyncio.gather(bench.system.heal_all(), bench.system.heal_all())
+        await asyncio.gather(bench.live.heal_all(), bench.live.heal_all())
         assert bench.target.leases == set()
         assert bench.states() == ["healed", "healed"]
         with pytest.raises(FaultError, match="was not injected"):
@@ -26,7 +26,7 @@ def test_heal_all_heals_what_is_on_and_lets_nothing_be_broken_any_more() -> None
             task.cancel()
         await asyncio.wait(tasks)
         assert bench.target.calls.count("heal") == 2
-        await bench.system.heal_all()
+        await bench.live.heal_all()
 
     on_bench(play)
 
@@ -43,7 +43,7 @@ def test_heal_all_waits_for_an_injection_under_way_and_heals_it() -> None:
         entered = asyncio.Event()
         task = asyncio.create_task(_hold(bench, entered))
         await injecting.wait()
-        healing = asyncio.create_task(bench.system.heal_all())
+        healing = asyncio.create_task(bench.live.heal_all())
         await asyncio.sleep(0)
         assert not healing.done()
         go_on.set()
@@ -73,7 +73,7 @@ def test_heal_all_heals_the_rest_when_one_cannot_be_healed() -> None:
 
         bench.target.heal = heal  # type: ignore[method-assign]
         with pytest.raises(FaultError, match="stuck"):
-            await bench.system.heal_all()
+            await bench.live.heal_all()
         assert bench.target.leases == {unlucky}
         for task in tasks:
             task.cancel()

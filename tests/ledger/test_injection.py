@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from brownout.breakage import Blackhole, Kill, ServicePlace
+from brownout.broken import HEAL_TRIES, BrokenSpan
 from brownout.errors import EnvironmentProblem, FaultError
 from brownout.evidence.model import Proof
-from brownout.injection import HEAL_TRIES, BrokenSpan, LiveSystem
+from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
 from brownout.system import ServiceFamily, ServiceName, Topology, UnknownFamily, UnknownPlace
@@ -118,7 +119,7 @@ def test_a_heal_is_tried_again_before_it_is_given_up() -> None:
         async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
             pass
         assert bench.target.calls.count("heal") == HEAL_TRIES
-        assert bench.system.errors == []
+        assert bench.told == []
         assert bench.states() == ["healed"]
 
     on_bench(play, clock=Flowing)
@@ -130,7 +131,7 @@ def test_a_heal_that_keeps_failing_is_raised_reported_and_left_in_the_ledger() -
         with pytest.raises(FaultError, match="could not be healed in 3 tries"):
             async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
                 pass
-        assert bench.told == bench.system.errors
+        assert len(bench.told) == 1
         assert "stuck" in bench.told[0]
         assert bench.states() == ["on"]
         assert bench.spans[-1].off is not None
@@ -181,7 +182,7 @@ def test_a_heal_that_raises_what_nobody_expects_leaves_its_fault_in_the_ledger()
 def test_each_step_of_a_method_can_watch_its_own_faults() -> None:
     async def play(bench: Bench) -> None:
         mine: list[BrokenSpan] = []
-        async with bench.system.watched(mine.append).link(GATEWAY, CACHE).broken(Blackhole()):
+        async with bench.live.watched(mine.append).link(GATEWAY, CACHE).broken(Blackhole()):
             pass
         assert len(mine) == 2
         assert bench.spans == []
@@ -201,9 +202,9 @@ def test_a_place_that_the_target_does_not_have_is_refused() -> None:
 
 def test_nothing_is_injected_where_it_cannot_be_written_down() -> None:
     async def play(bench: Bench) -> None:
-        bench.system.run = "a run that never began"
+        unknown = LiveSystem(bench.target, bench.ledger, "a run that never began", clock=bench.clock)
         with pytest.raises(EnvironmentProblem, match="the ledger cannot be used"):
-            async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+            async with unknown.watched(bench.spans.append).link(GATEWAY, CACHE).broken(Blackhole()):
                 pytest.fail("entered")
         assert bench.target.calls == []
 
@@ -222,14 +223,8 @@ def test_replicas_are_taken_in_an_order_that_the_seed_decides_and_each_once_befo
         places: list[str] = []
 
         async def play(ledger: Ledger) -> None:
-            system = LiveSystem(
-                Replicated(),
-                ledger,
-                run,
-                clock=Flowing(),
-                seed=seed,
-                on_change=lambda span: None if span.off is None else places.append(str(span.place)),
-            )
+            live = LiveSystem(Replicated(), ledger, run, clock=Flowing(), seed=seed)
+            system = live.watched(lambda span: None if span.off is None else places.append(str(span.place)))
             for _ in range(6):
                 async with system.one_of(ServiceFamily("worker")).broken(Kill()):
                     pass

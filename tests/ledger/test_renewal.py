@@ -1,8 +1,11 @@
 """A fault that is on keeps its lease, and says so when it has lost it."""
 
+import asyncio
+import contextlib
+
 from brownout.breakage import Blackhole
 from brownout.errors import FaultError
-from tests.ledger.bench import CACHE, GATEWAY, Bench, Paused, on_bench
+from tests.ledger.bench import CACHE, GATEWAY, Bench, Paused, _hold, on_bench
 
 
 def test_the_lease_is_renewed_every_second_while_the_fault_is_on_and_not_after() -> None:
@@ -42,7 +45,7 @@ def test_renewals_that_fail_for_less_than_the_lease_lasts_are_made_up_for() -> N
                 await bench.clock.advance(1.0)
             bench.target.renew_fails = None
             await bench.clock.advance(1.0)
-        assert bench.system.errors == []
+        assert bench.told == []
 
     on_bench(play)
 
@@ -72,6 +75,30 @@ def test_a_renewal_that_raises_what_nobody_expects_is_reported_and_the_fault_is_
             ]
         assert bench.target.calls[-2:] == ["prove", "heal"]
         assert bench.target.leases == set()
+        assert bench.states() == ["healed"]
+
+    on_bench(play)
+
+
+def test_a_fault_is_healed_though_its_renewal_swallows_the_cancellation() -> None:
+    async def play(bench: Bench) -> None:
+        renewing = asyncio.Event()
+
+        async def deaf(lease: str, *, ttl: float) -> None:
+            renewing.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+        bench.target.renew = deaf  # type: ignore[method-assign]
+        assert isinstance(bench.clock, Paused)
+        entered = asyncio.Event()
+        holder = asyncio.create_task(_hold(bench, entered))
+        await entered.wait()
+        await bench.clock.advance(1.0)
+        await renewing.wait()
+        holder.cancel()
+        await asyncio.wait({holder}, timeout=5)
+        assert holder.done()
         assert bench.states() == ["healed"]
 
     on_bench(play)

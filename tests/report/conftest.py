@@ -264,7 +264,6 @@ def aborted() -> Told:
         judgement=Judgement("aborted", verdicts()[:3], (why,), aborted=why, end=19.2),
     )
     base.recording.add_event(Event(16.1, "abort", why))
-    base.recording.add_event(Event(16.2, "heal", "every fault was healed"))
     return base
 
 
@@ -306,7 +305,7 @@ def hostile() -> Told:
         ),
     )
     base.recording.add_fault(FaultSpan(0, "partition", HOSTILE, ON, OFF, Proof(False, HOSTILE, {HOSTILE: 1.0})))
-    base.recording.add_event(Event(40.0, "error", HOSTILE, {HOSTILE: HOSTILE}))
+    base.recording.add_event(Event(40.0, "error", HOSTILE))
     cross_checked(base.recording, HOSTILE)
     base.recording.add_transition(Transition(41.0, HOSTILE, "closed", HOSTILE, HOSTILE))
     info = replace(base.info, title=HOSTILE, target=HOSTILE, command=(HOSTILE,), environment={HOSTILE: HOSTILE})

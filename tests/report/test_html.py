@@ -1,6 +1,7 @@
 """report.html: one page that is complete, safe and asks the network for nothing."""
 
 import itertools
+import math
 import re
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from brownout.evidence.model import Event, FaultSpan
+from brownout.evidence.model import Event, FaultSpan, Proof
 from brownout.report.html import render, write_report
 from brownout.report.view import RunView
 
@@ -167,6 +168,16 @@ def test_what_is_written_by_others_can_neither_run_nor_hide(made: dict[str, Call
     assert "alert(1)" in found.html
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e\ud800-\udfff]", found.html)
     assert "{{ 7*7 }}" in found.html
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_figure_that_is_no_number_is_shown_as_none(value: float, made: dict[str, Callable[[], Any]]) -> None:
+    told = made["passed"]()
+    proof = Proof(True, "it was on", {"swallowed_bytes": value, "connections": value})
+    told.recording.add_fault(FaultSpan(0, "partition", "partition", 10.0, 20.0, proof))
+    text = " ".join(re.sub("<[^>]*>", " ", page(told).html).split())
+    assert "swallowed bytes –" in text
+    assert "connections –" in text
 
 
 def test_the_page_is_whole_or_not_there_and_replaces_an_older_one(

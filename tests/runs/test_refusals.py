@@ -34,6 +34,8 @@ SHIPPED = str(EXPERIMENTS / "vector_db_partition.yaml")
         (["--prometheus", "localhost:9090"], ["--prometheus", "http://127.0.0.1:9090", "auto"]),
         (["--prometheus", "http://me:hidden@localhost"], ["BROWNOUT_PROMETHEUS_TOKEN"]),
         (["--prometheus", "http://127.0.0.1:9"], ["Prometheus at http://127.0.0.1:9 did not answer"]),
+        (["--journal-path", "/nowhere/journal.json"], ["/nowhere/journal.json", "there is no folder /nowhere"]),
+        (["--journal-path", "/"], ["the journal cannot be written to /", "it is a folder"]),
         (["--nonsense"], ["--nonsense"]),
     ],
 )

@@ -15,7 +15,7 @@ class SlicerAttributes:
     size_variation: int = 0
     """Bytes."""
     delay: int = 0
-    """Microseconds. Timers count milliseconds: several short pauses are made up for by one long one."""
+    """Microseconds."""
 
 
 @register("slicer", SlicerAttributes)
