@@ -35,7 +35,7 @@ from tests.prometheus.conftest import Running
 from tests.report.conftest import told
 from tests.tiny import EXPERIMENT
 
-LONGER = {"duration: 3s": "duration: 30s", "at: 1s": "at: 10s", "for: 400ms": "for: 10s"}
+LONGER = {"duration: 2500ms": "duration: 30s", "at: 1s": "at: 10s", "for: 500ms": "for: 10s"}
 EXPERIMENT_OF_30_S = parse_experiment(
     functools.reduce(lambda text, change: text.replace(*change), LONGER.items(), EXPERIMENT), file="tiny.yaml"
 )
