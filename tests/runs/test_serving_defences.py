@@ -117,7 +117,7 @@ def test_without_tombstones_copies_of_deleted_documents_are_served(chaos: Chaos)
 
 def test_without_bulkheads_a_flood_of_free_users_makes_the_enterprise_ones_wait(chaos: Chaos) -> None:
     def waits(result: Result) -> None:
-        fails(("during", "compare"), ("during", "shed"))(result)
+        fails(("during", "compare"), ("during", "ttft"), ("during", "shed"))(result)
         assert result.of("during", "compare")["value"] > 3
 
     chaos.run("noisy_neighbour.yaml", "--set", "bulkhead=off", expect=waits, scale=HALF)
