@@ -39,7 +39,7 @@ def in_time(since: Cpu, seconds: float) -> bool:
     return now.at - since.at < seconds or now.others_since(since) > BUSY
 
 
-def wait_for_calm(patience: float = 60.0) -> None:
+def wait_for_calm(patience: float = 30.0) -> None:
     """Wait until others leave the machine alone, or until patience is at its end."""
     end = time.monotonic() + patience
     while time.monotonic() < end:

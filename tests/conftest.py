@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Machines are shared: how long an example takes says nothing about us. The same examples each time: a test that fails
-# fails again, and no other one fails by chance. `--hypothesis-profile=explore` looks for new ones.
-settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.register_profile("shared", settings.get_profile("explore"), derandomize=True, database=None)
+# fails again, and no other one fails by chance. `--hypothesis-profile=explore` looks for new ones, and for more.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("explore", patient, max_examples=500)
+settings.register_profile("shared", patient, max_examples=50, derandomize=True, database=None)
 settings.load_profile("shared")
 
 

@@ -22,6 +22,7 @@ from brownout.probe import Verdict, inconclusive
 from brownout.reader import parse_experiment
 from brownout.run import Run
 from brownout.units import Share
+from tests.busy import wait_for_calm
 from tests.tiny import EXPERIMENT, Quiet, Tiny, play, steadily
 
 
@@ -113,9 +114,14 @@ def test_the_ledger_knows_of_a_fault_before_it_is_injected(tmp_path: Path, monke
 def test_what_fails_on_our_side_is_never_green(
     trouble: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judgement, run = play(Tiny(**trouble), tmp_path / "run", monkeypatch)
+    for attempt in range(3):
+        judgement, run = play(Tiny(**trouble), tmp_path / f"run-{attempt}", monkeypatch)
+        assert judgement.outcome == "inconclusive"
+        # A machine that is too busy for a steady state comes to none of it.
+        if not any("no steady state" in reason for reason in judgement.reasons):
+            break
+        wait_for_calm()
 
-    assert judgement.outcome == "inconclusive"
     assert any(said in reason for reason in judgement.reasons), judgement.reasons
     assert read_run(run.plan.evidence).info.outcome == "inconclusive"
 

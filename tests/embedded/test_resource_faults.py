@@ -46,10 +46,12 @@ def test_a_starved_service_gets_its_share_of_the_cpu_and_no_more(tmp_path: Path,
             # Who stops it again and again comes late to it where others keep the machine busy.
             while not 0.02 < (share := await used(1.5)) < 0.3:
                 pass
-        proof = await victims.prove("victim", breakage)
-        assert proof.works, proof.summary
         assert share < whole
-        assert proof.figures["throttled"] > 0.5
+        async with asyncio.timeout(PATIENCE):
+            # Whom others leave little to use is seldom throttled.
+            while (proof := await victims.prove("victim", breakage)).figures["throttled"] <= 0.5:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        assert proof.works, proof.summary
         assert ("by a quota" in proof.summary) is (manner == "quota")
         await victims.heal()
         async with asyncio.timeout(PATIENCE):
