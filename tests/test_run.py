@@ -89,9 +89,7 @@ def test_a_run_ends_though_its_target_swallows_a_cancellation(tmp_path: Path, mo
 
 
 def test_the_ledger_knows_of_a_fault_before_it_is_injected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = Tiny()
-
-    play(target, tmp_path / "run", monkeypatch)
+    _, _, target = steadily(Tiny, tmp_path / "run", monkeypatch)
 
     assert target.ledger_rows == ["gateway → store link.blackhole intended"]
     with Ledger.open() as ledger:
@@ -194,10 +192,8 @@ def test_an_answer_that_says_nothing_is_no_answer(
 def test_the_death_of_our_own_proxy_stops_the_run_and_is_no_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = Tiny(proxy_lives=1.2)
-
     text = EXPERIMENT.replace("duration: 2500ms", "duration: 60s")
-    judgement, run = play(target, tmp_path / "run", monkeypatch, text=text)
+    judgement, run, target = steadily(lambda: Tiny(proxy_lives=1.2), tmp_path / "run", monkeypatch, text=text)
 
     assert judgement.outcome == "aborted"
     assert any("the fault proxy was ended by SIGKILL" in reason for reason in judgement.reasons)
@@ -215,10 +211,8 @@ def test_an_abort_guard_that_cannot_look_ends_the_run(tmp_path: Path, monkeypatc
     real = registry.probes().get
     known = registry.Registry("probe", {"blind": lambda: blind, "availability": lambda: real("availability")})
     monkeypatch.setattr(registry, "probes", lambda: known)
-    target = Tiny()
-
     text = EXPERIMENT.replace("availability: {below: 10%, over: 1s}", "blind: {below: 10%, over: 1s}")
-    judgement, _ = play(target, tmp_path / "run", monkeypatch, text=text)
+    judgement, _, target = steadily(Tiny, tmp_path / "run", monkeypatch, text=text)
 
     assert judgement.outcome == "aborted"
     assert "cannot look" in judgement.reasons[0]
@@ -245,31 +239,27 @@ def test_nothing_is_injected_into_a_run_that_was_stopped(tmp_path: Path, monkeyp
 
 
 def test_a_file_that_cannot_be_written_takes_the_green_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "run"
-    target = Tiny()
-
     def lose_the_file() -> None:
         # Another program spoils it for good: as lasting as a full disk, and easier to arrange.
-        with contextlib.closing(sqlite3.connect(folder / "evidence.sqlite", timeout=5)) as file:
+        newest = max(tmp_path.glob("run-*/evidence.sqlite"))
+        with contextlib.closing(sqlite3.connect(newest, timeout=60)) as file:
             for (table,) in file.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
                 file.execute(f"DROP TABLE {table}")
 
-    target.on_inject = lose_the_file
-    judgement, _ = play(target, folder, monkeypatch)
+    judgement, _, _ = steadily(lambda: Tiny(on_inject=lose_the_file), tmp_path / "run", monkeypatch)
 
     assert judgement.outcome == "inconclusive"
     assert any("the evidence is not complete" in reason for reason in judgement.reasons)
 
 
 def test_a_collapse_aborts_heals_and_ends_the_run_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = Tiny()
+    def made() -> Tiny:
+        target = Tiny()
+        target.on_inject = lambda: setattr(target, "answer_status", 500)
+        return target
 
-    def collapse() -> None:
-        target.answer_status = 500
-
-    target.on_inject = collapse
     text = EXPERIMENT.replace("for: 500ms", "for: 50s").replace("duration: 2500ms", "duration: 60s")
-    judgement, run = play(target, tmp_path / "run", monkeypatch, text=text)
+    judgement, run, target = steadily(made, tmp_path / "run", monkeypatch, text=text)
 
     assert judgement.outcome == "aborted"
     assert "availability: below 10%" in judgement.reasons[0]

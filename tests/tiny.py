@@ -198,11 +198,16 @@ class Tiny:
 def steadily(
     made: Callable[[], Tiny], folder: Path, monkeypatch: pytest.MonkeyPatch, *, text: str = EXPERIMENT
 ) -> tuple[Judgement, Run, Tiny]:
-    """`play`, again where the machine was too busy to send the load when it was due, or to be on time with a fault."""
+    """`play`, again where the machine was too busy: for a steady state, or to be on time with the load or a fault."""
     for attempt in range(5):
         target = made()
         judgement, run = play(target, folder.with_name(f"{folder.name}-{attempt}"), monkeypatch, text=text)
-        late = ("the load was sent late", "this machine or its target is too slow", "s instead of")
+        late = (
+            "no steady state to start from",
+            "the load was sent late",
+            "this machine or its target is too slow",
+            "s instead of",
+        )
         if not any(said in reason for reason in judgement.reasons for said in late):
             break
         wait_for_calm(20.0)
