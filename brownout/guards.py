@@ -1,4 +1,4 @@
-"""Abort conditions that could never fire: refused before anything starts."""
+"""Checks that could never tell, for want of requests: refused before anything starts."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ def check_guards(experiment: Experiment) -> None:
     for condition in experiment.abort:
         rate = experiment.peak_rate(**_whose(condition))
         expected = rate * condition.over
-        if not _tells(condition, int(expected * _FEW)) and _tells(condition, _MANY):
+        if not _tells(condition, int(expected * _FEW), condition.over) and _tells(condition, _MANY, condition.over):
             problem = (
                 f"abort condition {condition.title!r} could never fire: at {rate:g}/s its window of "
                 f"{condition.over:g}s holds about {expected:.0f} requests, too few to tell; make 'over' longer"
@@ -41,13 +41,43 @@ def check_guards(experiment: Experiment) -> None:
     refuse(problems)
 
 
-def _tells(condition: Check, count: int) -> bool:
-    whose = _whose(condition)
-    requests = Requests.of(
-        replace(_failed(number, condition.over * number / max(count, 1)), **whose) for number in range(count)
+def check_steady_state(experiment: Experiment) -> None:
+    """See that every check of the steady state could tell before the first fault, at the stated rate.
+
+    A run whose steady state is inconclusive comes to no verdict, whatever happens later in it.
+
+    Raises:
+        InvalidInput: the time before the first fault is too short for the load's rate.
+    """
+    problems = []
+    length = experiment.first_fault
+    for check in experiment.steady_state:
+        expected = _expected(experiment, until=length, **_whose(check))
+        if not _tells(check, int(expected * _FEW), length) and _tells(check, _MANY, length):
+            problem = (
+                f"steady-state check {check.title!r} could hardly tell: the {length:.3g}s before the first fault hold "
+                f"about {expected:.0f} requests, too few; let the fault begin later, or ask more often"
+            )
+            problems.append(InvalidInput(problem, at=check.location, value=check.title))
+    refuse(problems)
+
+
+def _expected(experiment: Experiment, *, until: float, load: str | None = None, tier: str | None = None) -> float:
+    """Requests up to that time of the run, of one stream or of those that a tier may be among the callers of."""
+    return sum(
+        one.rate * max(0.0, min(one.end, until) - one.at)
+        for one in experiment.load
+        if load in (None, one.name) and (tier is None or one.tier in (None, tier))
     )
-    window = Window(name="abort", start=0.0, end=condition.over, requests=requests, history=())
-    return registry.probes().get(condition.probe)(window, **condition.arguments).outcome != "inconclusive"
+
+
+def _tells(check: Check, count: int, length: float) -> bool:
+    whose = _whose(check)
+    requests = Requests.of(
+        replace(_failed(number, length * number / max(count, 1)), **whose) for number in range(count)
+    )
+    window = Window(name="made up", start=0.0, end=length, requests=requests, history=())
+    return registry.probes().get(check.probe)(window, **check.arguments).outcome != "inconclusive"
 
 
 def _whose(condition: Check) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from brownout import registry
 from brownout.errors import EnvironmentProblem, InvalidInput, InvalidInputs, refuse
 from brownout.experiment import Experiment
 from brownout.fit import fit, parse_setting, settings_of
-from brownout.guards import check_guards
+from brownout.guards import check_guards, check_steady_state
 from brownout.plan import RunPlan
 from brownout.prometheus.check import plan_prometheus
 from brownout.reader import read_experiment
@@ -67,6 +67,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
 
     def fitting(one: Experiment) -> None:
         fit(one, target_name=name, topology=topology, settings=known)
+        check_steady_state(one)
         if options.heed_aborts:
             check_guards(one)
 
@@ -122,6 +123,7 @@ def check(path: Path, *, target: str | None = None) -> str:
     known = factory.settings()
     topology = factory.topology_of(settings_of(experiment, known))
     fit(experiment, target_name=name, topology=topology, settings=known)
+    check_steady_state(experiment)
     check_guards(experiment)
     return name
 

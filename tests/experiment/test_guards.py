@@ -4,7 +4,7 @@ import pytest
 
 from brownout.errors import InvalidInput
 from brownout.experiment import Experiment
-from brownout.guards import check_guards
+from brownout.guards import check_guards, check_steady_state
 from brownout.reader import parse_experiment
 
 SOURCE = """\
@@ -38,3 +38,23 @@ def test_a_condition_on_a_tier_or_stream_with_too_few_requests_is_refused(condit
     with pytest.raises(InvalidInput, match=f"could never fire: at {rate}") as caught:
         check_guards(experiment(condition))
     assert str(caught.value).startswith("e.yaml:10:5: ")
+
+
+def test_a_steady_state_that_holds_enough_requests_is_fine() -> None:
+    check_steady_state(parse_experiment(SOURCE.replace("rate: 2/s", "rate: 5/s"), file="e.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("scale", "check"),
+    [(0.1, "availability: {at-least: 99%}"), (0.5, "availability: {at-least: 99%, tier: enterprise}")],
+)
+def test_a_steady_state_that_holds_too_few_requests_to_tell_is_refused(scale: float, check: str) -> None:
+    short = parse_experiment(SOURCE.replace("availability: {at-least: 99%}", check), file="e.yaml").scaled(scale)
+    with pytest.raises(InvalidInput, match=r"could hardly tell: the \ds before the first fault hold about") as caught:
+        check_steady_state(short)
+    assert str(caught.value).startswith("e.yaml:3:17: ")
+
+
+def test_a_check_that_more_requests_would_not_help_is_none_of_its_business() -> None:
+    source = SOURCE.replace("availability: {at-least: 99%}", "breaker: {dependency: x, state: closed}")
+    check_steady_state(parse_experiment(source, file="e.yaml").scaled(0.1))
