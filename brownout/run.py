@@ -118,7 +118,7 @@ class Run:
             seed=self.plan.seed,
             note=self.progress.note,
         )
-        self._stack.push_async_exit(traffic)
+        self._stack.push_async_callback(traffic.aclose)
         for recorder in recorders_of(target, self.recording, client=client, clock=self.clock):
             self._own(recorder)
         if self._prometheus is not None:

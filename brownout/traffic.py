@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from brownout.clock import RunClock
 from brownout.evidence.model import KnownDocument, KnownQuestion, Proof
@@ -24,7 +23,7 @@ Note = Callable[[float, str], None]
 
 
 class Traffic:
-    """All load of one run. To be entered; `parts` are then run side by side until the run's end."""
+    """All load of one run: `parts` are run side by side until the run's end. To be closed."""
 
     def __init__(
         self, target: Target, experiment: Experiment, *, recording: Recording, clock: RunClock, seed: int, note: Note
@@ -65,14 +64,8 @@ class Traffic:
                 learn=self._learn,
             )
 
-    async def __aenter__(self) -> Self:
-        for asker in self._askers:
-            await self._stack.enter_async_context(asker)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def aclose(self) -> None:
+        """Close every connection; what is under way must have ended."""
         await self._stack.aclose()
 
     def parts(self) -> Sequence[Coroutine[Any, Any, None]]:
@@ -108,7 +101,9 @@ class Traffic:
             asker.abandon()
 
     def _asker(self, load: Load) -> Asker:
-        return Asker(self._url, load, record=self._recording, clock=self._clock, grade=self._grade)
+        asker = Asker(self._url, load, record=self._recording, clock=self._clock, grade=self._grade)
+        self._stack.push_async_exit(asker)
+        return asker
 
     def _learn(self, document: Document, question: Question) -> None:
         known = KnownQuestion(question.id, question.tenant, question.sources or ())

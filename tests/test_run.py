@@ -74,7 +74,7 @@ def test_a_spike_of_load_is_recorded_and_judged_as_a_fault_is(tmp_path: Path, mo
 def test_a_spike_that_this_machine_could_not_send_proves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brownout.run.SPIKE_AT_LEAST", 2.0)
+    monkeypatch.setattr("brownout.traffic.SPIKE_AT_LEAST", 2.0)
 
     judgement, _ = play(Tiny(), tmp_path / "run", monkeypatch, text=SPIKE)
 

@@ -28,4 +28,4 @@ def test_a_scale_of_nothing_is_refused_and_is_no_full_length(scale: object) -> N
 @pytest.mark.parametrize("scale", ["", None, "1"])
 def test_without_a_scale_a_run_has_its_full_length(scale: object) -> None:
     bridge = open_from_configuration(EXPERIMENT, "e.yaml", {"brownout_target": "tiny", "brownout_scale": scale})
-    assert (bridge.plan.scale, bridge.plan.experiment.duration) == (1.0, 3.0)
+    assert (bridge.plan.scale, bridge.plan.experiment.duration) == (1.0, 2.5)
