@@ -102,7 +102,8 @@ async def _measure(stack: Running, *, rate: float, seconds: float, seed: int) ->
         achieved=len(good) / span if good else 0.0,
         asked=len(asked),
         errors=Counter(one.error for one in asked if one.error),
-        tokens=sum(one.tokens for one in good) / len(good) if good else 0.0,
+        # The first chunk of each says who speaks, and has no text.
+        tokens=sum(one.tokens for one in good) / len(good) - 1 if good else 0.0,
         ttft={f"p{share:g}": _percentile(ttft, share / 100) for share in (50, 95, 99)},
         overhead=_percentile(ttft, 0.5) - _PROVIDER_TTFT_MS,
         late=_percentile([(one.began - one.due) * 1000 for one in good], 0.95),
