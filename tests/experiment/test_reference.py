@@ -53,4 +53,4 @@ def test_every_probe_and_parameter_of_a_registry_is_told(stand_ins: Any) -> None
     for name in stand_ins.probes.names():
         assert f"\n## {name}\n" in page
     row = next(line for line in page.splitlines() if line.startswith("| `dependency`"))
-    assert "| text | required |" in row
+    assert "| dependency | required |" in row

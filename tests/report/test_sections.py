@@ -169,7 +169,10 @@ def test_a_shift_is_told_in_both_directions_and_chance_is_not() -> None:
 
 def test_a_request_without_an_answer_is_infinitely_slow(made: Made) -> None:
     run = [Part(BEFORE, 10.0, asked(100)), Part(BROKEN, 10.0, asked(100, bad=60))]
-    (_, (before, broken)), _ = against_baseline(run)
+    (_, (_, begun)), (_, (before, broken)) = against_baseline(run)
+    # Each of them began: what never came is the end.
+    assert begun.p50 is not None
+    assert math.isfinite(begun.p50.value)
     assert before.shift is None
     assert broken.p50 is not None
     assert math.isinf(broken.p50.value)

@@ -97,7 +97,7 @@ def test_a_place_that_the_target_does_not_have_is_told(chaos: Chaos, edited: Cal
 
 
 def test_an_abort_condition_that_could_never_fire_is_refused(chaos: Chaos, edited: Callable[[str, str], Path]) -> None:
-    path = edited("rate: 20/s", "rate: 2/s")
+    path = edited("over: 5s", "over: 1s")
 
     for command in ("run", "validate"):
         code, _, said = chaos(command, str(path))
