@@ -21,6 +21,7 @@ from tests.tiny import Tiny, play
 
 pytestmark = [
     pytest.mark.process,
+    pytest.mark.long,
     pytest.mark.skipif(lacking() is not None, reason="no Prometheus here: apt-get install prometheus"),
 ]
 QUERY = "sum(requests_total) / 4"
