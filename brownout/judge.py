@@ -84,22 +84,24 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
     baseline = found[BLOCKS[0]]
     if baseline is not None:
         patience = max(load.timeout for load in experiment.load)
-        baseline = found[BLOCKS[0]] = _undisturbed(baseline, first_on, patience=patience)
+        # What a fault breaks it may have broken a moment before its injection was reported done.
+        began = min(first_on, experiment.first_fault)
+        baseline = found[BLOCKS[0]] = _undisturbed(baseline, began, patience=patience)
     return {
         block: window if window is None or block == BLOCKS[0] else replace(window, baseline=baseline)
         for block, window in found.items()
     }
 
 
-def _undisturbed(window: Window, first_on: float, *, patience: float) -> Window:
+def _undisturbed(window: Window, began: float, *, patience: float) -> Window:
     """Without the requests that were under way as the fault came on: they say nothing of the steady state.
 
     Only as far back as clients wait at all, and never as far as most of the stretch: answers that hang are no reason to
     see less of them.
     """
-    since = first_on - min(patience, MOST_UNDER_WAY * first_on)
+    since = began - min(patience, MOST_UNDER_WAY * began)
     requests = window.requests
-    whole = [sent < since or done <= first_on for sent, done in zip(requests.intended, requests.done, strict=True)]
+    whole = [sent < since or done <= began for sent, done in zip(requests.intended, requests.done, strict=True)]
     return window if all(whole) else replace(window, requests=requests.where(whole))
 
 

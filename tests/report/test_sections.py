@@ -235,7 +235,8 @@ def test_what_was_under_way_as_the_fault_came_on_is_counted_in_no_part(made: Mad
     shown = view(told)
     on = told.recording.faults[0].on
     assert shown.parts[0].seconds == on
-    met = [r for r in told.recording.requests if r.intended < on and (r.done is None or r.done > on)]
+    began = told.experiment.first_fault
+    met = [r for r in told.recording.requests if r.intended < on and (r.done is None or r.done > began)]
     assert shown.under_way == len(met) > 0
     assert shown.between == 0
     assert {r.id for r in met}.isdisjoint(r.id for r in shown.parts[0].requests)
