@@ -58,6 +58,7 @@ def test_the_shipped_experiment_passes_and_leaves_a_whole_run_folder(chaos: Chao
     assert (code, again["outcome"]) == (0, "passed")
 
 
+@pytest.mark.long
 def test_without_the_fallback_ladder_it_fails_and_names_the_probes(chaos: Chaos) -> None:
     expected = fails(("during", "availability"))
     options = ("--set", "fallbacks=off", "--no-abort")
@@ -90,6 +91,7 @@ def test_without_the_fault_nothing_passes_that_is_said_of_it(chaos: Chaos, edite
     chaos.run(edited(METHOD, "method: []\n"), expect=says_nothing_of_it)
 
 
+@pytest.mark.long
 def test_a_stack_that_is_unhealthy_at_the_start_is_inconclusive_and_not_broken(chaos: Chaos) -> None:
     slow = ("--set", "llm-primary.ttft=900ms")
     result = chaos.run("vector_db_partition.yaml", *slow, expect=ends(3, "inconclusive"))
