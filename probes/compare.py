@@ -1,6 +1,7 @@
 """How a window differs from the steady state before the fault."""
 
 import math
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Unpack
 
@@ -74,7 +75,8 @@ def compare(
     threshold = f"{measure} {', '.join(asked)} of the steady state's"
     if window.baseline is None:
         return inconclusive(threshold, samples=0, why="there is no steady state to compare with")
-    now, before = (sorted(MEASURES[measure](one.requests)) for one in (window, window.baseline))
+    # As numbers side by side: a million of them as objects take four times that.
+    now, before = (array("d", sorted(MEASURES[measure](one.requests))) for one in (window, window.baseline))
     least = max((least_for(percent) for percent in times), default=least_for(50))
     if min(len(now), len(before)) < least:
         where = "here" if len(now) < len(before) else "in the steady state"
