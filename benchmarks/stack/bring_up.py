@@ -49,7 +49,7 @@ async def running(settings: Mapping[str, str | float | int | bool]) -> AsyncIter
             database = Postgres(supervised.scratch, port=ports[postgres.NAME], password=credentials.database)
             cache = Valkey(supervised.scratch, port=ports[valkey.NAME], password=credentials.cache)
             tokens = supervised.scratch / "tokens.json"
-            credentials.write_tokens(tokens)
+            credentials.write_tokens(tokens, data.USE_CASES)
             stack = Stack(
                 options,
                 ports,
