@@ -37,8 +37,11 @@ def uncited(
     first, last = window.start + within, window.end - until_before_end
     spans = zip(window.requests.sent, window.requests.done, strict=True)
     asked = window.requests.where([first <= sent and done <= last for sent, done in spans])
-    cited = sum(map(bool, asked.citations))
-    citing = [one.id for one in asked if _cites(one.citations, documents)]
+    lists = asked.citations
+    cited = sum(map(bool, lists))
+    # Most answers share their list with many others: each is looked at once.
+    such = {key for key, citations in {id(one): one for one in lists}.items() if _cites(citations, documents)}
+    citing = [number for number, one in zip(asked.id, lists, strict=True) if id(one) in such] if such else []
     if citing:
         figure = f"{len(citing)} answer{'s' if len(citing) > 1 else ''} with such a document"
         why = f"first of all request {citing[0]}"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from brownout import registry
-from brownout.evidence import KnownDocument, KnownQuestion, Recording, Request, Sample, Transition
+from brownout.evidence import KnownDocument, KnownQuestion, Recording, Request, Sample, Transition, Write
 from brownout.evidence.store import EvidenceWriter, RunInfo, read_run
 from brownout.probe import Verdict
 
@@ -50,6 +50,10 @@ CHECKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("total", {"p95": 3.0}),
     ("tpot", {"p95": 0.05}),
     ("ttft", {"p95": 0.5, "p99": 1.0}),
+    ("uncited", {"documents": "doc-9-*"}),
+    ("read_your_writes", {}),
+    ("no_loss", {}),
+    ("no_duplicates", {}),
 )
 """Every probe that takes requests, each as an experiment would state it."""
 
@@ -99,13 +103,16 @@ def requests(count: int, *, seed: int = 7) -> Iterator[Request]:
         )
 
 
-def rows(count: int) -> Iterator[Request | Sample | Transition]:
-    """A run's requests, and what goes with them: a breaker that opens, a scraped counter."""
+def rows(count: int) -> Iterator[Request | Sample | Transition | Write]:
+    """A run's requests, and what goes with them: a breaker that opens, a scraped counter, a document now and then."""
     yield Transition(0.0, "vector-db", None, "closed")
     yield Transition(count / RATE / 10, "vector-db", "closed", "open")
     labels = (("dependency", "llm-secondary"), ("outcome", "ok"))
     for second in range(int(count / RATE) + 1):
         yield Sample(float(second), "gateway", "dependency_calls_total", labels, second * RATE)
+    for number in range(190):
+        at = number * count / RATE / 200
+        yield Write(number + 1, f"q-{number:03}", "tenant-0", at, at, at + 0.1, "acknowledged", copies=1)
     yield from requests(count)
 
 
@@ -118,6 +125,8 @@ def fill(recording: Recording, count: int) -> None:
                 recording.add_transition(row)
             case Sample():
                 recording.add_sample(row)
+            case Write():
+                recording.add_write(row)
     documents = [KnownDocument(f"doc-{t}-{d}", f"tenant-{t}") for t in range(3) for d in range(2)]
     questions = [
         KnownQuestion(f"q-{n:03}", f"tenant-{n % 3}", tuple(f"doc-{n % 3}-{d}" for d in range(2))) for n in range(190)
