@@ -1,7 +1,7 @@
 """The experiment, read and checked: what the rest of Brownout works on. `brownout.reader` makes it from a file."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -166,12 +166,21 @@ class Experiment:
         """
         return Duration(min(self.first_fault, (self.duration - self.last_heal) / 2))
 
-    def peak_rate(self, *, load: str | None = None, tier: str | None = None) -> float:
-        """The highest rate, in requests per second, that all streams reach together.
+    def offered(self, *, load: str | None = None, tier: str | None = None) -> Sequence[Load]:
+        """All streams of questions, those about written documents included.
 
-        With `load`, that of this stream alone; with `tier`, of those that this tier may be among the callers of.
+        With `load`, this one alone; with `tier`, those that this tier may be among the callers of.
         """
-        streams = [one for one in self.load if load in (None, one.name) and (tier is None or one.tier in (None, tier))]
+        about_writes = () if self.writes is None else (Load(rate=self.writes.rate, name=WRITES),)
+        return [
+            one
+            for one in (*self.load, *about_writes)
+            if load in (None, one.name) and (tier is None or one.tier in (None, tier))
+        ]
+
+    def peak_rate(self, *, load: str | None = None, tier: str | None = None) -> float:
+        """The highest rate, in requests per second, that these streams reach together; arguments as of `offered`."""
+        streams = self.offered(load=load, tier=tier)
         # A sum of rates that come and go is highest as one of them comes.
         return max((sum(one.rate for one in streams if one.at <= at.at < one.end) for at in streams), default=0.0)
 

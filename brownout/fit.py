@@ -11,7 +11,17 @@ from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, 
 from brownout.experiment import WRITES, Block, Check, Experiment, Step
 from brownout.parameters import Parameter, parameters_of, parse
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import DependencyName, LoadName, Plan, ServiceName, TierName, Topology, UnknownFamily, UnknownPlace
+from brownout.system import (
+    DependencyName,
+    DependencyPattern,
+    LoadName,
+    Plan,
+    ServiceName,
+    TierName,
+    Topology,
+    UnknownFamily,
+    UnknownPlace,
+)
 from brownout.target import Setting
 from brownout.units import Duration, Share, UnitError
 from brownout.yamlsource import resolve
@@ -205,7 +215,7 @@ def _of_check(
             # To look at all replicas of a service at once is as good as to look at one.
             known = (*topology.services, *topology.families)
             problems += _unknown(f"{check.probe}: {one.key}", value, known, check.location)
-        elif one.type is DependencyName:
+        elif one.type in (DependencyName, DependencyPattern):
             problems += _unknown_dependency(check, one, topology.dependencies)
         elif isinstance(value, str) and one.type is TierName:
             problems += _unknown(f"{check.probe}: {one.key}", value, topology.tiers, check.location)
@@ -222,7 +232,8 @@ def _unknown_dependency(check: Check, parameter: Parameter, known: Sequence[str]
     value = check.arguments.get(parameter.name, None if parameter.required else parameter.default)
     if not isinstance(value, str):
         return []
-    if value.endswith("*") and any(one.startswith(value[:-1]) for one in known):
+    starred = parameter.type is DependencyPattern and value.endswith("*")
+    if starred and any(one.startswith(value[:-1]) for one in known):
         return []
     what = f"{check.probe}: {parameter.key}"
     return _unknown(what if stated else f"{what}, where it is not said", value, known, check.location)

@@ -52,7 +52,8 @@ def check_steady_state(experiment: Experiment) -> None:
     problems = []
     length = experiment.first_fault
     for check in experiment.steady_state:
-        expected = _expected(experiment, until=length, **_whose(check))
+        streams = experiment.offered(**_whose(check))
+        expected = sum(one.rate * max(0.0, min(one.end, length) - one.at) for one in streams)
         if not _tells(check, int(expected * _FEW), length) and _tells(check, _MANY, length):
             problem = (
                 f"steady-state check {check.title!r} could hardly tell: the {length:.3g}s before the first fault hold "
@@ -60,15 +61,6 @@ def check_steady_state(experiment: Experiment) -> None:
             )
             problems.append(InvalidInput(problem, at=check.location, value=check.title))
     refuse(problems)
-
-
-def _expected(experiment: Experiment, *, until: float, load: str | None = None, tier: str | None = None) -> float:
-    """Requests up to that time of the run, of one stream or of those that a tier may be among the callers of."""
-    return sum(
-        one.rate * max(0.0, min(one.end, until) - one.at)
-        for one in experiment.load
-        if load in (None, one.name) and (tier is None or one.tier in (None, tier))
-    )
 
 
 def _tells(check: Check, count: int, length: float) -> bool:

@@ -127,7 +127,8 @@ def judge(
         errors: what of our own failed: a recorder, a control, an injection, a heal. With one of these no run passes.
         end: when the run ended, in seconds of the run.
     """
-    judged = tuple(one for block in BLOCKS for one in judge_block(experiment, recording, block, probes=probes, end=end))
+    found = windows(experiment, recording, end=end)
+    judged = tuple(one for block in BLOCKS for one in _judge(experiment, recording, block, found[block], probes))
     by_outcome = {
         outcome: [told(one) for one in judged if one.verdict.outcome == outcome]
         for outcome in ("passed", "failed", "inconclusive")
@@ -156,13 +157,22 @@ def judge_block(
     experiment: Experiment, recording: Recording, block: Block, *, probes: Callable[[str], ProbeFunction], end: float
 ) -> tuple[Judged, ...]:
     """Judge the checks of one block alone; arguments as of `judge`."""
+    return _judge(experiment, recording, block, windows(experiment, recording, end=end)[block], probes)
+
+
+def _judge(
+    experiment: Experiment,
+    recording: Recording,
+    block: Block,
+    window: Window | None,
+    probes: Callable[[str], ProbeFunction],
+) -> tuple[Judged, ...]:
     checks: Mapping[Block, tuple[Check, ...]] = {
         "steady-state before": experiment.steady_state,
         "during": experiment.during,
         "after": experiment.after,
         "steady-state after": experiment.steady_state,
     }
-    window = windows(experiment, recording, end=end)[block]
     doubt = ""
     if block in ("during", "after") and not recording.faults:
         doubt = "no fault was injected"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Union, Unpack, get_args, get_origin, get_type_hints, is_typeddict
 
 from brownout.promql import PromQL
-from brownout.system import DependencyName, LoadName, ServiceFamily, ServiceName, TierName
+from brownout.system import DependencyName, DependencyPattern, LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import (
     Bandwidth,
     Duration,
@@ -212,6 +212,7 @@ _PARSERS: Mapping[object, Callable[[object], object]] = {
     ServiceFamily: _text,
     TierName: _text,
     DependencyName: _text,
+    DependencyPattern: _text,
     LoadName: _text,
     PromQL: _text,
     str: _text,

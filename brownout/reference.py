@@ -16,7 +16,7 @@ from brownout import registry
 from brownout.parameters import Parameter, parameters_of
 from brownout.promql import PromQL
 from brownout.registry import Probe, Registry
-from brownout.system import DependencyName, LoadName, ServiceFamily, ServiceName, TierName
+from brownout.system import DependencyName, DependencyPattern, LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import (
     Bandwidth,
     Duration,
@@ -59,6 +59,7 @@ _TYPES: Mapping[object, str] = {
     ServiceFamily: "service with replicas",
     TierName: "tier",
     DependencyName: "dependency",
+    DependencyPattern: "dependency, or `llm-*`",
     LoadName: "name of a stream",
     PromQL: "PromQL",
     str: "text",

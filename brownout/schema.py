@@ -17,7 +17,7 @@ from brownout.parameters import MAX_TEXT, SWITCH_WORDS, Parameter, parameters_of
 from brownout.promql import PromQL
 from brownout.reader import KEYS, MAX_TITLE, REQUIRED
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import DependencyName, LoadName, ServiceFamily, ServiceName, TierName
+from brownout.system import DependencyName, DependencyPattern, LoadName, ServiceFamily, ServiceName, TierName
 from brownout.units import RATE_UNITS, SIZE_UNITS, TIME_UNITS, Bandwidth, Duration, Latency, Rate, Share, Size
 
 FILE = Path(__file__).with_name("experiment.schema.json")
@@ -44,6 +44,7 @@ _TYPES: Mapping[object, Schema] = {
     ServiceFamily: _TEXT,
     TierName: _TEXT,
     DependencyName: _TEXT,
+    DependencyPattern: _TEXT,
     LoadName: _TEXT,
     PromQL: _TEXT,
     str: _TEXT,

@@ -61,10 +61,15 @@ def budget(objective: Share) -> float:
     return MONTH * (1 - objective)
 
 
+def spoilt_by(bad: Sequence[bool]) -> Sequence[int]:
+    """How many of the requests before each broke the objective, and of all."""
+    return array("I", accumulate(bad, initial=0))
+
+
 def first_firing(
     alert: Alert,
     times: Sequence[float],
-    bad: Sequence[bool],
+    spoilt: Sequence[int],
     *,
     objective: Share,
     start: float,
@@ -79,34 +84,14 @@ def first_firing(
     Args:
         alert: see `ALERTS`.
         times: of the requests, in order.
-        bad: whether each of them broke the objective.
+        spoilt: how many of them, up to each, broke the objective; see `spoilt_by`.
         objective: the share of requests that must not.
         start: of what is looked at, in seconds.
         end: of the same.
         hour: what an hour of the alert's windows is, in seconds.
         unseen: requests per second that are taken to have come before `start`, all of them good.
     """
-    return _first_firing(
-        alert, times, _spoilt(bad), objective=objective, start=start, end=end, hour=hour, unseen=unseen
-    )
 
-
-def _spoilt(bad: Sequence[bool]) -> Sequence[int]:
-    """How many of the requests before each broke the objective, and of all."""
-    return array("I", accumulate(bad, initial=0))
-
-
-def _first_firing(
-    alert: Alert,
-    times: Sequence[float],
-    spoilt: Sequence[int],
-    *,
-    objective: Share,
-    start: float,
-    end: float,
-    hour: float,
-    unseen: float,
-) -> float | None:
     def burning(now: float, span: float) -> float:
         first, last = bisect_left(times, now - span), bisect_left(times, now)
         asked = last - first + unseen * max(start - (now - span), 0.0)
@@ -140,14 +125,14 @@ def firings(
     hour: float,
     unseen: float,
 ) -> tuple[Firing, ...]:
-    """Each of `ALERTS`; arguments as of `first_firing`."""
+    """Each of `ALERTS`; `bad` says of each request whether it broke the objective, the rest is as of `first_firing`."""
     rate = len(times) / (end - start) if end > start else 0.0
-    spoilt = _spoilt(bad)
+    spoilt = spoilt_by(bad)
 
     def firing(alert: Alert) -> Firing:
         if len(times) < FEWEST or rate * alert.long * hour < FEWEST:
             return Firing(alert, watched=False, at=None)
-        at = _first_firing(alert, times, spoilt, objective=objective, start=start, end=end, hour=hour, unseen=unseen)
+        at = first_firing(alert, times, spoilt, objective=objective, start=start, end=end, hour=hour, unseen=unseen)
         return Firing(alert, watched=True, at=at)
 
     return tuple(firing(alert) for alert in ALERTS)

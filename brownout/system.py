@@ -15,8 +15,9 @@ from brownout.breakage import Breakage, LinkPlace, Place, ServicePlace
 ServiceName = NewType("ServiceName", str)
 """The name of a service of the target; checked against it before anything starts."""
 DependencyName = NewType("DependencyName", str)
-"""What a service of the target calls, as its answers and circuit breakers name it; where a trailing * is allowed, all
-whose names begin so: `llm-*`."""
+"""What a service of the target calls, as its answers and circuit breakers name it."""
+DependencyPattern = NewType("DependencyPattern", str)
+"""One of them; or, with a trailing *, all whose names begin so: `llm-*`."""
 ServiceFamily = NewType("ServiceFamily", str)
 """What the replicas of one service have in common: `inference`, of `inference-1`, `inference-2`, ..."""
 

@@ -1,6 +1,6 @@
 """What several probes count alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from brownout.evidence import Requests, Window, derived
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive
@@ -27,6 +27,11 @@ def answers(window: Window) -> Requests:
 def kinds_of_attempts(requests: Requests) -> Sequence[Mapping[str, int]]:
     """What the requests say of the calls made for them, each object once: most share one with many others."""
     return list({id(attempts): attempts for attempts in requests.attempts}.values())
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The first of those that failed, else of the inconclusive ones, else of all."""
+    return min(verdicts, key=lambda one: ("failed", "inconclusive", "passed").index(one.outcome))
 
 
 def too_few(count: int, what: str, *, least: int = MIN_SAMPLES) -> str:

@@ -10,7 +10,7 @@ from brownout.probe import Verdict, inconclusive, probe
 from brownout.statistics import mann_whitney, quantile_ranks
 from brownout.units import Share
 
-from ._counting import too_few
+from ._counting import too_few, worst
 from ._quantiles import least_for, rank_of, times_per_token, times_to_end, times_to_first_token
 from ._whose import Whose, chosen
 
@@ -84,19 +84,18 @@ def compare(
         return inconclusive(threshold, samples=len(now), why=why)
     found = [_effect(now, before, effect, confidence)] if effect is not None else []
     found += [_ratio(now, before, percent, limit, confidence) for percent, limit in times.items()]
-    order = ("failed", "inconclusive", "passed")
-    worst = min(found, key=lambda one: order.index(one.outcome))
+    decisive = worst(found)
     figure = ", ".join(one.figure for one in found)
     return Verdict(
-        worst.outcome,
-        figure if worst.outcome != "inconclusive" else "–",
+        decisive.outcome,
+        figure if decisive.outcome != "inconclusive" else "–",
         threshold,
         len(now),
-        f"{figure}, which may be chance" if worst.outcome == "inconclusive" else f"{len(before)} requests before",
-        value=worst.value,
-        limit=worst.limit,
-        low=worst.low,
-        high=worst.high,
+        f"{figure}, which may be chance" if decisive.outcome == "inconclusive" else f"{len(before)} requests before",
+        value=decisive.value,
+        limit=decisive.limit,
+        low=decisive.low,
+        high=decisive.high,
     )
 
 

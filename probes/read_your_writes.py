@@ -7,9 +7,11 @@ from brownout.units import Share
 from ._counting import answers, asked_for, check_share, judge_share
 from ._writes import acknowledged
 
+ALL = Share(1.0)
+
 
 @probe
-def read_your_writes(window: Window, *, share: Share = Share(1.0)) -> Verdict:
+def read_your_writes(window: Window, *, share: Share = ALL) -> Verdict:
     """The share of answers about a document that was just acknowledged which are made from that very document.
 
     An experiment that writes (`writes`) asks for each document as soon as it is acknowledged. Questions without a

@@ -5,9 +5,8 @@ from brownout.probe import Verdict, inconclusive, probe
 from brownout.system import ServiceName
 from brownout.units import Duration, format_seconds
 
+from ._counting import worst
 from ._services import READY, replicas, restarts, series, settled, times, unknown
-
-_WORST_FIRST = ("failed", "inconclusive", "passed")
 
 
 @probe
@@ -44,7 +43,7 @@ def restart(window: Window, *, service: ServiceName, within: Duration, at_most: 
     if not told:
         samples = len(series(window, READY, names[0]))
         return inconclusive(threshold, samples=samples, why=f"{service} was not started again up to then")
-    return min(told, key=lambda one: _WORST_FIRST.index(one.outcome))
+    return worst(told)
 
 
 def _of_one(window: Window, service: str, *, within: float, at_most: int | None, threshold: str) -> Verdict | None:

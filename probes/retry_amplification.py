@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from brownout.evidence import Window
 from brownout.probe import MIN_SAMPLES, Verdict, inconclusive, probe
-from brownout.system import DependencyName
+from brownout.system import DependencyPattern
 
 from ._counting import kinds_of_attempts, too_few
 from ._series import MIN_SCRAPES, growth, scrapes_of, series_of
@@ -17,7 +17,7 @@ NOT_MADE = "refused"
 def retry_amplification(
     window: Window,
     *,
-    to: DependencyName,
+    to: DependencyPattern,
     at_most: float,
     per_answer: int | None = None,
     metric: str = "dependency_calls_total",

@@ -7,12 +7,11 @@ from brownout.probe import Verdict, inconclusive, probe
 from brownout.system import ServiceName
 from brownout.units import Duration, format_seconds
 
-from ._counting import too_few
+from ._counting import too_few, worst
 from ._series import MIN_SCRAPES
 from ._services import READY, UP, replicas, series, settled, unknown
 
 _SAID = {"up": (UP, True), "down": (UP, False), "ready": (READY, True), "unready": (READY, False)}
-_WORST_FIRST = ("failed", "inconclusive", "passed")
 
 
 @probe
@@ -43,7 +42,7 @@ def service_state(
     if not names:
         return inconclusive(threshold, samples=0, why=unknown(window, service))
     verdicts = [_of_one(window, name, state=state, within=within, threshold=threshold) for name in names]
-    return min(verdicts, key=lambda one: _WORST_FIRST.index(one.outcome))
+    return worst(verdicts)
 
 
 def _of_one(

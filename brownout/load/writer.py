@@ -8,14 +8,14 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from brownout.clock import Clock
 from brownout.evidence.model import Write, WriteOutcome
-from brownout.experiment import Writes
-from brownout.load.generator import Ask
+from brownout.experiment import Load, Writes
+from brownout.load.generator import Ask, arrivals
 from brownout.target import Caller, Document, NotAcknowledged, Question, TakesDocuments
 
 FIRST_QUESTION = 1_000_000_001
@@ -71,9 +71,11 @@ class Writer:
 
     async def run(self, *, until: float, grace: float) -> None:
         """Write until that time of the run, then wait up to `grace` seconds for what is under way."""
+        rng = random.Random(self._seed)  # noqa: S311 - nothing is drawn for even arrivals
+        due = arrivals(Load(rate=self._writes.rate, arrivals="constant"), until=until, rng=rng)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
-                for number, at in enumerate(self._due(until), start=1):
+                for number, at in enumerate(due, start=1):
                     await self._clock.sleep_until(at)
                     group.create_task(self._write(number, at))
                 await self._clock.sleep_until(until)
@@ -88,12 +90,6 @@ class Writer:
         found = Counter(await self._shelf.stored())
         for write in self._record.writes:
             self._record.add_write(replace(write, copies=found[write.document]))
-
-    def _due(self, until: float) -> Iterator[float]:
-        number = 1
-        while (at := number / self._writes.rate) < until:
-            yield at
-            number += 1
 
     async def _write(self, number: int, intended: float) -> None:
         rng = random.Random(f"{self._seed}:{number}")  # noqa: S311 - reproducible, not secret

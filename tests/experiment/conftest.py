@@ -12,7 +12,16 @@ from brownout.evidence import Window
 from brownout.fault import fault
 from brownout.probe import Verdict, inconclusive, probe
 from brownout.registry import Fault, Probe, Registry
-from brownout.system import DependencyName, LoadName, ServiceFamily, ServiceName, System, TierName, Topology
+from brownout.system import (
+    DependencyName,
+    DependencyPattern,
+    LoadName,
+    ServiceFamily,
+    ServiceName,
+    System,
+    TierName,
+    Topology,
+)
 from brownout.target import Setting
 from brownout.units import Duration, Latency, Rate, Share, Size
 
@@ -107,7 +116,7 @@ FIRST = DependencyName("llm-primary")
 
 
 @probe
-def takeover(window: Window, *, first: DependencyName = FIRST) -> Verdict:
+def takeover(window: Window, *, first: DependencyName = FIRST, of: DependencyPattern | None = None) -> Verdict:
     """Another answers than the first."""
     return inconclusive(first, samples=0, why=window.name)
 

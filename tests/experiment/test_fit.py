@@ -185,7 +185,13 @@ def test_a_default_that_names_a_dependency_must_be_one_of_the_targets(fitted: Fi
     assert "takeover: first, where it is not said: got 'llm-primary', which the target does not have" in str(
         caught.value
     )
-    assert fitted("[alive]", "[takeover: {first: llm-*}]")
+
+
+def test_a_star_stands_for_several_dependencies_only_where_several_are_meant(fitted: Fit) -> None:
+    assert fitted("[alive]", "[takeover: {of: llm-*}]")
+    for wrong in ("{first: llm-*}", "{of: model-*}"):
+        with pytest.raises(InvalidInput, match="which the target does not have"):
+            fitted("[alive]", f"[takeover: {wrong}]")
 
 
 def test_dependencies_that_a_target_does_not_know_in_advance_are_not_checked(fitted: Fit, topology: Topology) -> None:

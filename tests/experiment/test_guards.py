@@ -58,3 +58,14 @@ def test_a_steady_state_that_holds_too_few_requests_to_tell_is_refused(scale: fl
 def test_a_check_that_more_requests_would_not_help_is_none_of_its_business() -> None:
     source = SOURCE.replace("availability: {at-least: 99%}", "breaker: {dependency: x, state: closed}")
     check_steady_state(parse_experiment(source, file="e.yaml").scaled(0.1))
+
+
+def test_questions_about_written_documents_are_load_like_any_other() -> None:
+    source = SOURCE.replace("method: []", "method: []\nwrites: {rate: 9/s}")
+    source = source.replace("availability: {at-least: 99%}", "availability: {at-least: 99%, load: writes}")
+    source = source.replace("over: 5s", "over: 5s, load: writes")
+    one = parse_experiment(source, file="e.yaml")
+    check_steady_state(one)
+    check_guards(one)
+    with pytest.raises(InvalidInput, match="hold about 9 requests"):
+        check_steady_state(one.scaled(0.1))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from brownout.evidence import Request, Window
 from brownout.probes.slo import slo
 from brownout.reader import parse_experiment
-from brownout.slo import ALERTS, Alert, budget, burn_rate, first_firing
+from brownout.slo import ALERTS, Alert, budget, burn_rate, first_firing, spoilt_by
 from brownout.units import Duration, Latency, Share
 from tests.evidence.making import request, window
 from tests.probes.windows import MOMENTS, never_better_for_a_bad_one, windows
@@ -110,7 +110,7 @@ def test_an_alert_fires_when_both_windows_burn(
     at = first_firing(
         alert,
         given.requests.intended,
-        [outcome != "ok" for outcome in given.requests.outcome],
+        spoilt_by([outcome != "ok" for outcome in given.requests.outcome]),
         objective=objective,
         start=0.0,
         end=10.0,
