@@ -15,6 +15,7 @@ from brownout.plan import RunPlan
 from brownout.prometheus.check import plan_prometheus
 from brownout.reader import read_experiment
 from brownout.target import TargetFactory
+from brownout.targets import chosen
 
 DEFAULT_TARGET = "embedded"
 MIN_SCALE = 0.01
@@ -130,12 +131,7 @@ def check(path: Path, *, target: str | None = None) -> str:
 
 def _target(experiment: Experiment, asked: str | None) -> tuple[str, TargetFactory]:
     name = asked or experiment.target or DEFAULT_TARGET
-    targets = registry.targets()
-    if name not in targets.names():
-        at = experiment.locations.get("target") if asked is None else None
-        msg = f"unknown target {name!r}"
-        raise InvalidInput(msg, at=at, value=name, allowed=targets.names())
-    factory = targets.get(name)
+    factory = chosen(name, at=experiment.locations.get("target") if asked is None else None)
     if missing := factory.check():
         msg = f"the {name} target cannot be used on this machine: " + "; ".join(missing)
         raise EnvironmentProblem(msg)

@@ -32,6 +32,7 @@ from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
 from brownout.target import Target, TargetOptions
+from brownout.targets import chosen
 from brownout.traffic import MAX_LATENESS, Traffic
 from brownout.units import format_seconds
 from brownout.watch import live_stats, patience_of, watch_aborts
@@ -77,7 +78,7 @@ class Run:
         self._ledger = ledger = self._stack.enter_context(Ledger.open())
         workdir = plan.folder / "logs"
         workdir.mkdir()
-        self._target = target = registry.targets().get(plan.target)()
+        self._target = target = chosen(plan.target)()
         self.progress.phase("bring up")
         ledger.begin(RunRow(plan.id, process.current(), plan.target, {}, plan.folder.resolve(), started=time.time()))
         options = TargetOptions(
