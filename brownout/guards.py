@@ -1,6 +1,6 @@
 """Checks that could never tell, for want of requests: refused before anything starts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,38 +18,26 @@ _FEW = 0.6
 _MANY = 1000
 
 
-def check_guards(experiment: Experiment) -> None:
-    """See that every abort condition could tell in its window, at the stated rate.
+def check_samples(experiment: Experiment, *, aborts: bool = True) -> None:
+    """See that the checks that a whole run hangs on could tell, at the stated rates.
 
-    An inconclusive verdict never aborts; so a condition whose window holds too few requests would watch over nothing,
-    in silence. Each is tried on a made-up window in which every request failed: one that cannot tell there, but could
-    with more requests, is refused.
+    A run whose steady state is inconclusive comes to no verdict, whatever happens later in it. And an inconclusive
+    verdict never aborts; so a condition whose window holds too few requests would watch over nothing, in silence. Each
+    is tried on a made-up window in which every request failed: one that cannot tell there, but could with more
+    requests, is refused.
 
-    Raises:
-        InvalidInput: an abort condition's window is too short for the load's rate.
-    """
-    problems = []
-    for condition in experiment.abort:
-        rate = experiment.peak_rate(**_whose(condition))
-        expected = rate * condition.over
-        if not _tells(condition, int(expected * _FEW), condition.over) and _tells(condition, _MANY, condition.over):
-            problem = (
-                f"abort condition {condition.title!r} could never fire: at {rate:g}/s its window of "
-                f"{condition.over:g}s holds about {expected:.0f} requests, too few to tell; make 'over' longer"
-            )
-            problems.append(InvalidInput(problem, at=condition.location, value=condition.title))
-    refuse(problems)
-
-
-def check_steady_state(experiment: Experiment) -> None:
-    """See that every check of the steady state could tell before the first fault, at the stated rate.
-
-    A run whose steady state is inconclusive comes to no verdict, whatever happens later in it.
+    Args:
+        experiment: as it will run.
+        aborts: whether its abort conditions are heeded.
 
     Raises:
-        InvalidInput: the time before the first fault is too short for the load's rate.
+        InvalidInput: the time before the first fault, or an abort condition's window, is too short for the load's rate.
+        InvalidInputs: several are.
     """
-    problems = []
+    refuse([*_hardly_steady(experiment), *(_never_fire(experiment) if aborts else ())])
+
+
+def _hardly_steady(experiment: Experiment) -> Iterator[InvalidInput]:
     length = experiment.first_fault
     for check in experiment.steady_state:
         streams = experiment.offered(**_whose(check))
@@ -59,8 +47,19 @@ def check_steady_state(experiment: Experiment) -> None:
                 f"steady-state check {check.title!r} could hardly tell: the {length:.3g}s before the first fault hold "
                 f"about {expected:.0f} requests, too few; let the fault begin later, or ask more often"
             )
-            problems.append(InvalidInput(problem, at=check.location, value=check.title))
-    refuse(problems)
+            yield InvalidInput(problem, at=check.location, value=check.title)
+
+
+def _never_fire(experiment: Experiment) -> Iterator[InvalidInput]:
+    for condition in experiment.abort:
+        rate = experiment.peak_rate(**_whose(condition))
+        expected = rate * condition.over
+        if not _tells(condition, int(expected * _FEW), condition.over) and _tells(condition, _MANY, condition.over):
+            problem = (
+                f"abort condition {condition.title!r} could never fire: at {rate:g}/s its window of "
+                f"{condition.over:g}s holds about {expected:.0f} requests, too few to tell; make 'over' longer"
+            )
+            yield InvalidInput(problem, at=condition.location, value=condition.title)
 
 
 def _tells(check: Check, count: int, length: float) -> bool:

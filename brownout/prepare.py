@@ -10,7 +10,7 @@ from brownout import registry
 from brownout.errors import EnvironmentProblem, InvalidInput, InvalidInputs, refuse
 from brownout.experiment import Experiment
 from brownout.fit import fit, parse_setting, settings_of
-from brownout.guards import check_guards, check_steady_state
+from brownout.guards import check_samples
 from brownout.plan import RunPlan
 from brownout.prometheus.check import plan_prometheus
 from brownout.reader import read_experiment
@@ -68,9 +68,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
 
     def fitting(one: Experiment) -> None:
         fit(one, target_name=name, topology=topology, settings=known)
-        check_steady_state(one)
-        if options.heed_aborts:
-            check_guards(one)
+        check_samples(one, aborts=options.heed_aborts)
 
     scaled = _scaled(experiment, options.scale, fitting)
     prometheus = plan_prometheus(
@@ -124,8 +122,7 @@ def check(path: Path, *, target: str | None = None) -> str:
     known = factory.settings()
     topology = factory.topology_of(settings_of(experiment, known))
     fit(experiment, target_name=name, topology=topology, settings=known)
-    check_steady_state(experiment)
-    check_guards(experiment)
+    check_samples(experiment)
     return name
 
 

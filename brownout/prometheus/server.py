@@ -80,7 +80,7 @@ async def own_server(sources: Sequence[Source], folder: Path) -> AsyncIterator[O
         msg = "--prometheus auto: the target has nothing that Prometheus could scrape"
         raise EnvironmentProblem(msg)
     every = {"scrape_interval": f"{SCRAPED_EVERY}s", "scrape_timeout": f"{SCRAPED_EVERY}s"}
-    home = _absolute(folder)
+    home = await asyncio.to_thread(folder.absolute)
     data, log = home / "prometheus-data", home / "prometheus.log"
     # In memory alone: a token of the target's may be in it. JSON is YAML.
     config = os.memfd_create("prometheus.yml")
@@ -130,10 +130,6 @@ async def first_scrape(server: OwnServer, client: Prometheus) -> None:
         pass
     msg = f"the Prometheus server of this run does not scrape the target: {said}"
     raise EnvironmentProblem(msg)
-
-
-def _absolute(folder: Path) -> Path:
-    return folder.absolute()
 
 
 def _job(source: Source) -> dict[str, object]:

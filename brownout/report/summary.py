@@ -80,7 +80,7 @@ def _users(recording: Recording, duration: float) -> str:
     seen = stretch("", duration, inside)
     share, degraded = seen.availability, seen.degraded_share
     if share is None:
-        return "No request was made meanwhile." if spans else "No request was made."
+        return "No request was recorded meanwhile." if spans else "No request was recorded."
     figure = format_share(share)
     when = " meanwhile" if spans else ""
     if share == 0:

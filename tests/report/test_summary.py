@@ -42,7 +42,7 @@ def test_an_aborted_run_starts_with_why_and_when(made: Made) -> None:
 
 
 def test_no_requests_and_no_answers_are_told_apart(made: Made) -> None:
-    assert "No request was made meanwhile." in said(made["nothing"]())
+    assert "No request was recorded meanwhile." in said(made["nothing"]())
     assert "None of the 388 requests made meanwhile was answered." in said(made["all_errors"]())
 
 
