@@ -21,6 +21,8 @@ RENEW_EVERY = 1.0
 HEAL_TRIES = 3
 PROVE_TIMEOUT = 1.0
 """Seconds that reading a proof may hold up the heal."""
+RENEWAL_TIMEOUT = 1.0
+"""Seconds for which a renewal that is under way may hold up the heal."""
 _HEAL_PAUSE = 0.2
 
 
@@ -114,8 +116,10 @@ class Broken:
             self._left = True
             if self._renewal is not None:
                 self._renewal.cancel()
-                # What it ended with has been reported, and is no reason not to heal.
-                await asyncio.wait({self._renewal})
+                # What it ended with has been reported, and is no reason not to heal; nor is that it does not end.
+                _, deaf = await asyncio.wait({self._renewal}, timeout=RENEWAL_TIMEOUT)
+                if deaf:
+                    self._injector.report(f"{self}: its renewal went on for {RENEWAL_TIMEOUT:g} s after it was ended")
             if not self._written:
                 return
             # An injection that failed may have failed half-way: what is in the ledger is healed either way.
@@ -170,7 +174,8 @@ class Broken:
             try:
                 await injector.target.renew(self._lease, ttl=injector.ttl)
             except FaultError as problem:
-                injector.report(f"{self} ended before its time: {problem}")
+                if not self._left:
+                    injector.report(f"{self} ended before its time: {problem}")
                 return
             except (OSError, TimeoutError) as problem:
                 if injector.clock.now() - kept >= injector.ttl:

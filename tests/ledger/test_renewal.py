@@ -102,3 +102,29 @@ def test_a_fault_is_healed_though_its_renewal_swallows_the_cancellation() -> Non
         assert bench.states() == ["healed"]
 
     on_bench(play)
+
+
+def test_a_fault_is_healed_though_its_renewal_does_not_end() -> None:
+    async def play(bench: Bench) -> None:
+        renewing, answered = asyncio.Event(), asyncio.Event()
+
+        async def deaf(lease: str, *, ttl: float) -> None:
+            renewing.set()
+            while not answered.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await answered.wait()
+            msg = "there is no such lease"
+            raise FaultError(msg)
+
+        bench.target.renew = deaf  # type: ignore[method-assign]
+        assert isinstance(bench.clock, Paused)
+        async with bench.system.link(GATEWAY, CACHE).broken(Blackhole()):
+            await bench.clock.advance(1.0)
+            await renewing.wait()
+        assert bench.states() == ["healed"]
+        answered.set()
+        await bench.clock.advance(1.0)
+        # That the lease is gone when the renewal comes back at last is as it should be.
+        assert bench.told == ["link.blackhole at gateway → cache: its renewal went on for 1 s after it was ended"]
+
+    on_bench(play)
