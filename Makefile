@@ -18,7 +18,7 @@ run: setup  ## the main job: the first experiment, for real
 	$(BIN)/chaos run experiments/vector_db_partition.yaml
 
 test: setup  ## the tests, whole runs included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 long: setup  ## the tests that take minutes: every shipped experiment, the harness killed 200 times
 	$(BIN)/python -m pytest -m long
