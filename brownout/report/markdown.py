@@ -8,8 +8,9 @@ from brownout.prometheus.crosscheck import MOST
 from brownout.report.budget import Alerts, Budget, budget_of
 from brownout.report.comparison import Cell, Comparison, Group
 from brownout.report.summary import ICONS, further_reasons
-from brownout.report.text import line, plural
+from brownout.report.text import grouped, line, plural
 from brownout.report.view import Row, RunView, glance, setting, share, times
+from brownout.report.written import Written
 from brownout.units import format_seconds
 
 REASONS = 8
@@ -30,6 +31,8 @@ def markdown(view: RunView) -> str:
     ]
     if (budget := budget_of(view.experiment, view.parts)) is not None:
         parts.append(f"{budget_sentence(budget)} {alert_sentence(view.alerts)}".strip())
+    if view.written is not None:
+        parts.append(writes_sentence(view.written))
     if (check := view.cross_check) is not None:
         agrees = f"Prometheus agrees with these figures within {MOST * 100:.0f} %."
         parts.append(f"**Warning.** {text(check.warning, limit=1000)}" if check.warning else agrees)
@@ -93,6 +96,19 @@ def alert_sentence(alerts: Alerts | None) -> str:
     if first.after is not None:
         when = f"{format_seconds(first.after)} after the fault" if first.after >= 0 else "before the fault"
     return f"The first alert, a {first.name} ({times(first.burn)}), would have fired {when}."
+
+
+def writes_sentence(written: Written) -> str:
+    """What became of the documents that were stored meanwhile, in one sentence."""
+    asked, kept = (sum(getattr(one, name) for one in written.parts) for name in ("asked", "acknowledged"))
+    lost, repeated = (sum(getattr(one, name) for one in written.parts) for name in ("lost", "repeated"))
+    uncounted = sum(one.uncounted for one in written.parts)
+    said = f"Of {plural(asked, 'document')} written {grouped(kept)} were acknowledged"
+    if uncounted:
+        return f"{said}; of {grouped(uncounted)} of these nobody counted whether they are there."
+    fates = ((lost, "lost"), (repeated, "held several times"))
+    told = [f"**{grouped(count)} {what}**" if count else f"none {what}" for count, what in fates]
+    return f"{said}; of these {' and '.join(told)}."
 
 
 def text(what: object, *, limit: int = 300) -> str:

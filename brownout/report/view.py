@@ -16,6 +16,7 @@ from brownout.report.crosscheck import CrossCheck, cross_check
 from brownout.report.figures import BEFORE, Part, Stretch, parts, stretch
 from brownout.report.summary import BLOCKS, headline
 from brownout.report.text import grouped
+from brownout.report.written import Written, written
 from brownout.units import format_seconds, format_share
 
 
@@ -73,6 +74,11 @@ class RunView:
         """The figures beside those of Prometheus; None where it was not asked."""
         server = self.info.environment.get("prometheus", "")
         return cross_check(self.experiment, self.recording, server=server, end=self.judgement.end)
+
+    @cached_property
+    def written(self) -> Written | None:
+        """What became of the documents that were stored meanwhile; None where there were none."""
+        return written(self.recording.writes, self.recording.faults, end=self.duration)
 
     @property
     def under_way(self) -> int:
