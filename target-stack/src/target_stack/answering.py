@@ -133,7 +133,13 @@ class Answerer:
         if hit is None:
             return []
         self._tools.exact.used(hit)
-        making = Making(source=Source.FRESH, model=ModelClass.MAIN, documents=hit.value.documents, age=hit.age)
+        making = Making(
+            source=Source.FRESH,
+            model=ModelClass.MAIN,
+            documents=hit.value.documents,
+            age=hit.age,
+            left_out=run.retrieved.left_out,
+        )
         return run.replay(hit.value, making)
 
     async def _earlier_answer(self, run: Run, ladder: Ladder, attempts: Attempts) -> Parts:

@@ -133,6 +133,7 @@ class Run:
             model=candidate.model_class,
             documents=len(retrieved.documents),
             age=retrieved.age,
+            left_out=retrieved.left_out,
             by_choice=self._fast,
         )
         name = candidate.provider.name

@@ -171,7 +171,7 @@ class Gateway:
         )
         chain = self._models.chain
         return Answerer(
-            Retriever(self._library.search, documents),
+            Retriever(self._library.search, documents, self.metrics, budget=settings.integer("retrieval.token-budget")),
             chain,
             Tools(
                 clock=self.clock,

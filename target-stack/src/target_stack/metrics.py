@@ -66,6 +66,9 @@ class GatewayMetrics:
             buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
             registry=self.registry,
         )
+        self.context_documents = self._counter(
+            "context_documents", "Documents that were found: packed into a prompt, or left out of it.", "outcome"
+        )
         self.ttft = Histogram(
             "ttft_seconds",
             "From a request's arrival to its first token.",

@@ -12,6 +12,9 @@ from target_stack.fusion import reciprocal_rank_fusion
 from target_stack.keys import retrieval_key
 from target_stack.keyword import KeywordIndex
 from target_stack.ladder import Ladder, Source
+from target_stack.metrics import GatewayMetrics
+from target_stack.packing import pack
+from target_stack.prompt import tokens_of
 from target_stack.tenant_filter import TenantFilter
 from target_stack.tombstones import Tombstones
 from target_stack.vector_store import VectorStore
@@ -21,11 +24,15 @@ __all__ = ["HybridSearch", "Retrieved", "Retriever"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieved:
-    """Documents, best first; `age` in seconds when they come from a cache."""
+    """Documents as they stand in the prompt; `age` in seconds when they come from a cache.
+
+    `left_out` is how many more were found that did not fit into it.
+    """
 
     source: Source
     documents: list[Document]
     age: float | None = None
+    left_out: int = 0
 
 
 class HybridSearch:
@@ -83,11 +90,15 @@ class HybridSearch:
 
 
 class Retriever:
-    """Fresh retrieval, or what the ladder puts in its place."""
+    """Fresh retrieval, or what the ladder puts in its place, packed into `budget` tokens of a prompt."""
 
-    def __init__(self, search: HybridSearch, cache: JsonCache[list[Document]]) -> None:
+    def __init__(
+        self, search: HybridSearch, cache: JsonCache[list[Document]], metrics: GatewayMetrics, *, budget: int
+    ) -> None:
         self._search = search
         self._cache = cache
+        self._metrics = metrics
+        self._budget = budget
 
     async def retrieve(self, tenant: str, query: str, ladder: Ladder, attempts: Attempts) -> Retrieved:
         """Return documents for the query; raise StackError (503) when the ladder has nothing to put in their place.
@@ -102,7 +113,7 @@ class Retriever:
             return await self._stand_in(tenant, query, ladder, error, attempts)
         if documents:
             self._cache.put(tenant, retrieval_key(query), documents)
-        return Retrieved(source=Source.FRESH, documents=documents)
+        return self._packed(Source.FRESH, documents)
 
     def may_cite(self, tenant: str, citations: Iterable[str]) -> bool:
         """Return whether an earlier answer that cites these of the tenant's documents may be given again."""
@@ -124,10 +135,10 @@ class Retriever:
                     # None is left where all were deleted since; another search may find others then.
                     if documents := self._search.from_cache(tenant, cached.value):
                         self._cache.used(cached)
-                        return Retrieved(source=source, documents=documents, age=cached.age)
+                        return self._packed(source, documents, age=cached.age)
                 case Source.KEYWORD:
                     if documents := self._search.by_keyword(tenant, query):
-                        return Retrieved(source=source, documents=documents)
+                        return self._packed(source, documents)
                 case _:
                     return Retrieved(source=source, documents=[])
         raise StackError(
@@ -136,6 +147,12 @@ class Retriever:
             "without it.",
             code="retrieval_unavailable",
         ) from error
+
+    def _packed(self, source: Source, documents: list[Document], *, age: float | None = None) -> Retrieved:
+        packed = pack(documents, budget=self._budget, tokens_of=tokens_of)
+        self._metrics.context_documents.labels("packed").inc(len(packed.documents))
+        self._metrics.context_documents.labels("left_out").inc(packed.left_out)
+        return Retrieved(source=source, documents=packed.documents, age=age, left_out=packed.left_out)
 
 
 def own(tenant: str | None, documents: Iterable[Document]) -> list[Document]:

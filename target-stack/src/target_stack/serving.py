@@ -51,6 +51,8 @@ class Making:
     age: float | None = None
     cached_answer: bool = False
     from_memory: bool = False
+    left_out: int = 0
+    """Documents that were found and did not fit into the prompt."""
     by_choice: bool = False
     """Whether the model is the one that the question was meant for, however small."""
 
@@ -66,7 +68,7 @@ class Making:
 
 
 def warnings_of(making: Making) -> tuple[str, ...]:
-    """Return what the reader must know; empty exactly when nothing is degraded and documents were found."""
+    """Return what the reader must know; empty exactly when nothing is degraded and documents were found and fit."""
     age = f"{making.age:.0f} s old" if making.age is not None else "of unknown age"
     if making.from_memory:
         return ("No model was asked; these are documents that share words with the question.",)
@@ -80,10 +82,13 @@ def warnings_of(making: Making) -> tuple[str, ...]:
             warnings.append("Semantic search is unavailable; the documents were found by keywords only.")
         case Source.NONE:
             warnings.append("No documents could be retrieved; this answer is the model's own knowledge.")
-        case Source.FRESH if not making.documents:
+        case Source.FRESH if not (making.documents or making.left_out):
             warnings.append("No document matches the question.")
         case Source.FRESH:
             pass
+    if making.left_out:
+        which = "1 document that was" if making.left_out == 1 else f"{making.left_out} documents that were"
+        warnings.append(f"{which} found did not fit into the prompt.")
     if making.model is ModelClass.SMALL and not making.by_choice:
         warnings.append("The main model was not available; a smaller model wrote this answer.")
     return tuple(warnings)

@@ -273,6 +273,9 @@ def _all() -> Iterator[Setting]:
         doc="USD per million prompt/completion tokens, per model.",
     )
     yield Setting(name="retrieval.top-k", type="integer", default=5, doc="Documents put into the prompt.")
+    yield _integer(
+        "retrieval.token-budget", 2000, "Tokens of documents in the prompt; one that does not fit is left out."
+    )
     yield Setting(
         name="retrieval.candidates",
         type="integer",
