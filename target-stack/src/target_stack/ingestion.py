@@ -7,6 +7,7 @@ import structlog
 from target_stack.asgi import cancel
 from target_stack.dependency import Attempts, Dependency
 from target_stack.documents import Document
+from target_stack.editions import Editions
 from target_stack.embedder import Embedder
 from target_stack.failures import DependencyError, StackError
 from target_stack.keyword import KeywordIndex
@@ -34,6 +35,7 @@ class Ingestion:
         keyword: KeywordIndex,
         tombstones: Tombstones,
         *,
+        editions: Editions,
         lock: asyncio.Lock,
         timeout: float,
         durable: bool = True,
@@ -43,6 +45,7 @@ class Ingestion:
         self._database = database
         self._keyword = keyword
         self._tombstones = tombstones
+        self._editions = editions
         self._lock = lock
         self._timeout = timeout
         self._durable = durable
@@ -89,3 +92,4 @@ class Ingestion:
             msg = f"The documents were not stored: {what} failed."
             raise StackError(503, msg, code="ingestion_failed") from error
         self._keyword.put(documents)
+        self._editions.put(documents)

@@ -13,6 +13,7 @@ from target_stack.clock import Clock
 from target_stack.deletion import Deletion
 from target_stack.dependency import Dependency
 from target_stack.documents import parse_documents, parse_names
+from target_stack.editions import Editions
 from target_stack.embedder import Embedder
 from target_stack.failures import StackError
 from target_stack.ingestion import Ingestion
@@ -49,6 +50,7 @@ class Library:
         self._store = _vector_store(required(environ, "STACK_VECTOR_DB_URL"), settings)
         self._keyword = KeywordIndex()
         self._tombstones = Tombstones(enabled=settings.switch("tombstones"))
+        self.editions = Editions()
         self.tenants = TenantFilter.from_settings(settings)
         self.search = HybridSearch(
             embedder,
@@ -68,6 +70,7 @@ class Library:
             database,
             self._keyword,
             self._tombstones,
+            editions=self.editions,
             lock=lock,
             timeout=settings.number("ingest.timeout"),
             durable=settings.switch("ingest.durable"),
@@ -78,6 +81,7 @@ class Library:
             database,
             self._keyword,
             clock,
+            editions=self.editions,
             lock=lock,
             retry=settings.number("tombstones.retry"),
             purge=settings.number("tombstones.purge"),
@@ -96,7 +100,10 @@ class Library:
         """Read everything that is kept in memory; raise DependencyError where the database does not answer."""
         await self._store.prepare()
         self._tombstones.load(await self._store.tombstones())
-        self._keyword.put(await self._store.all())
+        documents = await self._store.all()
+        self._keyword.put(documents)
+        buried = self._tombstones.all()
+        self.editions.put(one for one in documents if (one.tenant, one.id) not in buried)
 
     async def run(self) -> None:
         """Never return."""

@@ -66,6 +66,12 @@ class GatewayMetrics:
             buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
             registry=self.registry,
         )
+        self.semantic_similarity = Histogram(
+            "semantic_similarity",
+            "Cosine of a question and the one whose answer it was given.",
+            buckets=(0, 0.5, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1),
+            registry=self.registry,
+        )
         self.context_documents = self._counter(
             "context_documents", "Documents that were found: packed into a prompt, or left out of it.", "outcome"
         )

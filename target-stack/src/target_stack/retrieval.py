@@ -1,11 +1,12 @@
 """Hybrid retrieval: dense and keyword search fused, and what stands in when a part of it is away."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from target_stack.cache import JsonCache
 from target_stack.dependency import Attempts, Dependency
 from target_stack.documents import Document
+from target_stack.editions import Editions
 from target_stack.embedder import Embedder
 from target_stack.failures import DependencyError, FailureKind, StackError
 from target_stack.fusion import reciprocal_rank_fusion
@@ -26,13 +27,16 @@ __all__ = ["HybridSearch", "Retrieved", "Retriever"]
 class Retrieved:
     """Documents as they stand in the prompt; `age` in seconds when they come from a cache.
 
-    `left_out` is how many more were found that did not fit into it.
+    `left_out` is how many more were found that did not fit into it, `vector` the query's where it was embedded, and
+    `edition` the tenant's documents' from before they were looked for.
     """
 
     source: Source
     documents: list[Document]
     age: float | None = None
     left_out: int = 0
+    vector: Sequence[float] | None = None
+    edition: str = ""
 
 
 class HybridSearch:
@@ -61,9 +65,12 @@ class HybridSearch:
         self._top_k = top_k
         self._rrf_k = rrf_k
 
-    async def fresh(self, tenant: str, query: str, attempts: Attempts) -> list[Document]:
+    async def embed(self, query: str, attempts: Attempts) -> list[float]:
+        """Return the query's vector; raise DependencyError when there is none."""
+        return await self._embedder.embed(query, attempts)
+
+    async def fresh(self, tenant: str, query: str, vector: Sequence[float], attempts: Attempts) -> list[Document]:
         """Return the best documents of both searches; raise DependencyError when the dense one fails."""
-        vector = await self._embedder.embed(query, attempts)
         scope = self._tenants.fresh(tenant)
         dense = await self._database.call(lambda: self._store.search(scope, vector, limit=self._candidates), attempts)
         by_keyword = self._keyword.search(scope, query, limit=self._candidates)
@@ -93,11 +100,18 @@ class Retriever:
     """Fresh retrieval, or what the ladder puts in its place, packed into `budget` tokens of a prompt."""
 
     def __init__(
-        self, search: HybridSearch, cache: JsonCache[list[Document]], metrics: GatewayMetrics, *, budget: int
+        self,
+        search: HybridSearch,
+        cache: JsonCache[list[Document]],
+        metrics: GatewayMetrics,
+        *,
+        editions: Editions,
+        budget: int,
     ) -> None:
         self._search = search
         self._cache = cache
         self._metrics = metrics
+        self._editions = editions
         self._budget = budget
 
     async def retrieve(self, tenant: str, query: str, ladder: Ladder, attempts: Attempts) -> Retrieved:
@@ -105,15 +119,20 @@ class Retriever:
 
         Raises DependencyError when the request's time is up.
         """
+        edition = self._editions.of(tenant)
+        vector: list[float] | None = None
         try:
-            documents = await self._search.fresh(tenant, query, attempts)
+            vector = await self._search.embed(query, attempts)
+            documents = await self._search.fresh(tenant, query, vector, attempts)
         except DependencyError as error:
             if error.kind is FailureKind.DEADLINE:
                 raise
-            return await self._stand_in(tenant, query, ladder, error, attempts)
-        if documents:
-            self._cache.put(tenant, retrieval_key(query), documents)
-        return self._packed(Source.FRESH, documents)
+            retrieved = await self._stand_in(tenant, query, ladder, error, attempts)
+        else:
+            if documents:
+                self._cache.put(tenant, retrieval_key(query), documents)
+            retrieved = self._packed(Source.FRESH, documents)
+        return replace(retrieved, vector=vector, edition=edition)
 
     def may_cite(self, tenant: str, citations: Iterable[str]) -> bool:
         """Return whether an earlier answer that cites these of the tenant's documents may be given again."""

@@ -254,6 +254,29 @@ def _switches() -> Iterator[Setting]:
     )
 
 
+def _semantic() -> Iterator[Setting]:
+    def off(name: str, doc: str) -> Setting:
+        return Setting(name=name, type="switch", default=False, doc=doc)
+
+    yield _choice(
+        "semantic-cache",
+        "on",
+        ("on", "off", "careless"),
+        "Giving the answer to another question that means the same when no model answers. Careless: the answer to the "
+        "nearest one, however far it is and whatever it is after.",
+    )
+    yield off("semantic-cache.healthy", "Giving such an answer also while all is well, instead of asking a model.")
+    yield off("semantic-cache.strict", "That under the strict policy too, over the very same documents.")
+    yield Setting(
+        name="semantic-cache.similarity", type="share", default=0.92, doc="Cosine from which questions mean the same."
+    )
+    yield Setting(
+        name="semantic-cache.strict-similarity", type="share", default=0.98, doc="That cosine under the strict policy."
+    )
+    yield _span("semantic-cache.ttl", 3600.0, "How long an answer is kept for other questions.")
+    yield _positive("semantic-cache.slots", 64, "Answers kept for one intent of one tenant, at most.")
+
+
 def _all() -> Iterator[Setting]:
     yield from _switches()
     yield Setting(name="main-model", type="text", default="atlas-large", doc="Model of levels 0 to 2.")
@@ -318,6 +341,7 @@ def _all() -> Iterator[Setting]:
     yield _span("exact-cache.ttl", 3600.0, "How long an answer is served to the same question over the same documents.")
     yield _span("fallback-cache.ttl", 86400.0, "How long retrieval results and last answers are kept for the ladder.")
     yield _span("balanced.max-staleness", 3600.0, "Oldest cached documents and answers under the balanced policy.")
+    yield from _semantic()
     yield from _policies()
     yield from _breaker("vector-db", failures=5, recovery=30.0)
     yield from _breaker("cache", failures=5, recovery=30.0)
