@@ -72,6 +72,9 @@ class GatewayMetrics:
             buckets=(0, 0.5, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1),
             registry=self.registry,
         )
+        self.quarantined = self._counter(
+            "documents_quarantined", "Documents with a corrupt vector, by what is wrong with it.", "reason", "found_at"
+        )
         self.context_documents = self._counter(
             "context_documents", "Documents that were found: packed into a prompt, or left out of it.", "outcome"
         )
@@ -156,6 +159,10 @@ class GatewayMetrics:
         self._gauge("tombstones_pending", "Of these, those of which the database does not know yet.").set_function(
             lambda: len(tombstones.pending)
         )
+
+    def watch_quarantine(self, held: Callable[[], float]) -> None:
+        """Show how many documents are in quarantine from now on."""
+        self._gauge("quarantined_documents", "Documents that are in quarantine.").set_function(held)
 
     def watch_mode(self, service: ServiceMode) -> None:
         """Show the service's mode from now on."""

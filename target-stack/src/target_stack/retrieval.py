@@ -1,7 +1,8 @@
 """Hybrid retrieval: dense and keyword search fused, and what stands in when a part of it is away."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from target_stack.cache import JsonCache
 from target_stack.dependency import Attempts, Dependency
@@ -10,15 +11,17 @@ from target_stack.editions import Editions
 from target_stack.embedder import Embedder
 from target_stack.failures import DependencyError, FailureKind, StackError
 from target_stack.fusion import reciprocal_rank_fusion
+from target_stack.inspection import Inspector
 from target_stack.keys import retrieval_key
 from target_stack.keyword import KeywordIndex
 from target_stack.ladder import Ladder, Source
 from target_stack.metrics import GatewayMetrics
 from target_stack.packing import pack
 from target_stack.prompt import tokens_of
+from target_stack.quarantine import Quarantine
 from target_stack.tenant_filter import TenantFilter
 from target_stack.tombstones import Tombstones
-from target_stack.vector_store import VectorStore
+from target_stack.vector_store import Vectors, VectorStore
 
 __all__ = ["HybridSearch", "Retrieved", "Retriever"]
 
@@ -51,6 +54,8 @@ class HybridSearch:
         *,
         tenants: TenantFilter,
         tombstones: Tombstones,
+        quarantine: Quarantine,
+        inspector: Inspector,
         candidates: int,
         top_k: int,
         rrf_k: int,
@@ -61,6 +66,8 @@ class HybridSearch:
         self._keyword = keyword
         self._tenants = tenants
         self._tombstones = tombstones
+        self._quarantine = quarantine
+        self._inspector = inspector
         self._candidates = candidates
         self._top_k = top_k
         self._rrf_k = rrf_k
@@ -72,12 +79,27 @@ class HybridSearch:
     async def fresh(self, tenant: str, query: str, vector: Sequence[float], attempts: Attempts) -> list[Document]:
         """Return the best documents of both searches; raise DependencyError when the dense one fails."""
         scope = self._tenants.fresh(tenant)
-        dense = await self._database.call(lambda: self._store.search(scope, vector, limit=self._candidates), attempts)
         by_keyword = self._keyword.search(scope, query, limit=self._candidates)
+        read_at = self._quarantine.moment
+        others = [document.id for document in by_keyword]
+        dense, vectors = await self._database.call(
+            lambda: self._store.search(scope, vector, limit=self._candidates, others=others), attempts
+        )
         # The database's copy wins: it is the newer one when another gateway took the upload.
         known = {document.id: document for document in (*by_keyword, *dense)}
         ranking = reciprocal_rank_fusion([[d.id for d in dense], [d.id for d in by_keyword]], k=self._rrf_k)
-        return self._servable(scope, (known[id_] for id_ in ranking))[: self._top_k]
+        servable = self._sound(self._servable(scope, (known[id_] for id_ in ranking)), vectors, read_at=read_at)
+        return list(islice(servable, self._top_k))
+
+    def _sound(self, documents: Iterable[Document], vectors: Vectors, *, read_at: int) -> Iterator[Document]:
+        """Yield those whose vectors are sound, as far as there is one; the others go into quarantine."""
+        for document in documents:
+            vector = vectors.get((document.tenant, document.id)) if self._quarantine.enabled else None
+            flaw = self._inspector.flaw_of(document, vector) if vector is not None else None
+            if flaw is None:
+                yield document
+            else:
+                self._quarantine.hold({(document.tenant, document.id): flaw}, found_at="retrieval", read_at=read_at)
 
     def by_keyword(self, tenant: str, query: str) -> list[Document]:
         """Return the best documents of keyword search alone."""
@@ -90,10 +112,13 @@ class HybridSearch:
 
     def may_cite(self, tenant: str, citations: Iterable[str]) -> bool:
         """Return whether an earlier answer that cites these of the tenant's documents may be given again."""
-        return not any(self._tombstones.hide(tenant, id_) for id_ in citations)
+        return not any(self._hidden(tenant, id_) for id_ in citations)
 
     def _servable(self, tenant: str | None, documents: Iterable[Document]) -> list[Document]:
-        return [one for one in own(tenant, documents) if not self._tombstones.hide(one.tenant, one.id)]
+        return [one for one in own(tenant, documents) if not self._hidden(one.tenant, one.id)]
+
+    def _hidden(self, tenant: str, id_: str) -> bool:
+        return self._tombstones.hide(tenant, id_) or self._quarantine.hide(tenant, id_)
 
 
 class Retriever:

@@ -247,10 +247,36 @@ def _switches() -> Iterator[Setting]:
         "Never serving a document that was deleted. Off: copies of it are served as long as there are any: its row "
         "until the next purge, and what caches hold for as long as they do.",
     )
+    yield _switch(
+        "quarantine",
+        "Never serving a document whose vector is corrupt. Off: vectors are not looked at, and their documents served.",
+    )
     yield _switch("cache", "The cache, for answers and for retrieval results.")
     yield _switch(
         "exact-cache",
         "Answering from the exact cache at level 0. Off: every question reaches a provider; answers are still stored.",
+    )
+
+
+def _quarantine() -> Iterator[Setting]:
+    def cosine(name: str, default: float, doc: str) -> Setting:
+        return Setting(name=name, type="share", default=default, doc=doc)
+
+    yield Setting(
+        name="quarantine.norm-tolerance",
+        type="share",
+        default=0.01,
+        doc="By how much a vector's length may differ from 1.",
+    )
+    yield cosine(
+        "quarantine.text-similarity", 0.9, "Least cosine of a vector and the one that the same text had before."
+    )
+    yield cosine("quarantine.topic-similarity", 0.3, "Least cosine of a vector and the mean of its topic.")
+    yield _integer(
+        "quarantine.topic-size", 3, "Other documents of a topic that make its mean; with fewer there is none."
+    )
+    yield _span(
+        "quarantine.retry", 1.0, "Between two tries to store the quarantine that the database does not know yet."
     )
 
 
@@ -342,6 +368,7 @@ def _all() -> Iterator[Setting]:
     yield _span("fallback-cache.ttl", 86400.0, "How long retrieval results and last answers are kept for the ladder.")
     yield _span("balanced.max-staleness", 3600.0, "Oldest cached documents and answers under the balanced policy.")
     yield from _semantic()
+    yield from _quarantine()
     yield from _policies()
     yield from _breaker("vector-db", failures=5, recovery=30.0)
     yield from _breaker("cache", failures=5, recovery=30.0)
