@@ -505,7 +505,9 @@ def test_logs_hold_neither_tokens_nor_prompts(stack: Stack) -> None:
     with stack.gateway(PLAIN) as gateway:
         gateway.ask("A secret question about refunds")
         gateway.ask(REFUNDS, token="a-token-nobody-has")
+        assert gateway.metric('region_requests_total{region="eu"}') == 1
     lines = [json.loads(line) for line in gateway.process.log.read_text().splitlines()]
     assert {line["event"] for line in lines} == {"answered", "refused"}
+    assert [line.get("region") for line in lines if line["event"] == "answered"] == ["eu"]
     text = gateway.process.log.read_text()
     assert not any(word in text for word in ("secret", "refund", ACME, "a-token-nobody-has", "pw"))

@@ -117,6 +117,9 @@ class GatewayMetrics:
         self.mode_changes = self._counter("service_mode_changes", "Changes of the service's mode.", "from", "to")
         self.retries = self._counter("retries", "Retries, and why one was not made.", "dependency", "outcome")
         self.requests = self._counter("requests", "Questions that were let in, by tier.", "tier")
+        self.regions = self._counter(
+            "region_requests", "Questions that were let in, by the region that their token says.", "region"
+        )
         self.routed = self._counter("routed", "Questions by the model that they were meant for.", "route")
         self.policy_questions = self._counter(
             "policy_questions", "Questions by their policy, and by what chose it.", "policy", "chosen_by"
