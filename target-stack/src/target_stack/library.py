@@ -18,7 +18,7 @@ from target_stack.editions import Editions
 from target_stack.embedder import Embedder
 from target_stack.failures import DependencyError, StackError
 from target_stack.ingestion import Ingestion
-from target_stack.inspection import Bounds, Flaw, Inspector
+from target_stack.inspection import Bounds, Inspector
 from target_stack.keyword import KeywordIndex
 from target_stack.metrics import GatewayMetrics
 from target_stack.quarantine import Quarantine
@@ -175,8 +175,8 @@ class Library:
             raise StackError(400, str(error), code="invalid_document", kind="invalid_request_error") from None
 
 
-def _listed(flaws: Mapping[Name, Flaw]) -> list[dict[str, str]]:
-    return [{"tenant": tenant, "id": id_, "reason": flaw.value} for (tenant, id_), flaw in sorted(flaws.items())]
+def _listed(flaws: Mapping[Name, str]) -> list[dict[str, str]]:
+    return [{"tenant": tenant, "id": id_, "reason": str(flaw)} for (tenant, id_), flaw in sorted(flaws.items())]
 
 
 def _vector_store(url: str, settings: Settings) -> VectorStore:

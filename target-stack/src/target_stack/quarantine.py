@@ -28,14 +28,14 @@ class Quarantine:
         self.enabled = enabled
         self._metrics = metrics
         self._on_hold = on_hold
-        self._held: dict[Name, Flaw] = {}
+        self._held: dict[Name, str] = {}
         self._pending: set[Name] = set()
         self._released: dict[Name, int] = {}
         self._releases = 0
         metrics.watch_quarantine(lambda: len(self._held))
 
     @property
-    def pending(self) -> dict[Name, Flaw]:
+    def pending(self) -> dict[Name, str]:
         """Those that would not survive a restart."""
         return {name: self._held[name] for name in self._pending}
 
@@ -44,14 +44,14 @@ class Quarantine:
         """A number that grows with every release."""
         return self._releases
 
-    def all(self) -> dict[Name, Flaw]:
+    def all(self) -> dict[Name, str]:
         """Return what is held, and why."""
         return dict(self._held)
 
     def load(self, stored: Mapping[Name, str]) -> None:
         """Take what the database knew at the start."""
         if self.enabled:
-            self._held.update({name: Flaw(reason) for name, reason in stored.items()})
+            self._held.update(stored)
 
     def hold(self, flaws: Mapping[Name, Flaw], *, found_at: str, read_at: int | None = None) -> None:
         """Serve these no more.
