@@ -1,6 +1,7 @@
 """A document whose vector is corrupt is found out, never served, and released by an upload that is sound."""
 
 import asyncio
+import json
 import math
 import random
 
@@ -9,6 +10,7 @@ import pytest
 from harness import ADMIN, DOCUMENTS, Gateway, Stack, wait_until
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted import Scripted, scripted
 
 from target_stack.documents import Document
 from target_stack.inspection import Bounds, Flaw, Inspector
@@ -180,6 +182,33 @@ def listed(gateway: Gateway) -> list[dict[str, str]]:
     response = gateway.http.get("/v1/documents/quarantine", headers={"authorization": f"Bearer {ADMIN}"})
     found: list[dict[str, str]] = response.json()["quarantined"]
     return found
+
+
+ODD = {"id": "acme-odd", "tenant": "acme", "title": "Odd", "text": "Odd things are refunded on odd days."}
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("healthy")
+def test_an_embedder_of_another_model_puts_uploads_into_quarantine_and_is_blamed_itself(stack: Stack) -> None:
+    body = json.dumps({"data": [{"embedding": [1.0, 0.0, 0.0], "index": 0}], "model": "another"}).encode()
+    with (
+        scripted(Scripted(status=200, headers={"content-type": "application/json"}, body=body)) as other,
+        stack.gateway({"exact-cache": False}, STACK_EMBEDDING_URL=other.url) as gateway,
+    ):
+        flaw = {"tenant": "acme", "id": "acme-odd", "reason": "dimensions"}
+        assert gateway.load([ODD]).json() == {"stored": 0, "quarantined": [flaw]}
+        serving = gateway.ask("What is refunded on odd days?").serving
+        assert serving["retrieval"] == "keyword"
+        assert "acme-odd" not in serving["citations"]
+        assert gateway.metric('dependency_calls_total{dependency="embedding",outcome="provider"}') == 1
+        assert gateway.metric('documents_quarantined_total{found_at="ingestion",reason="dimensions"}') == 1
+        with stack.gateway() as successor:
+            assert listed(successor) == [flaw], "it was written down with the upload"
+            assert successor.load([ODD]).json() == {"stored": 1, "quarantined": []}
+            assert "acme-odd" in successor.ask("What is refunded on odd days?").serving["citations"]
+            name = {"tenant": "acme", "id": "acme-odd"}
+            headers = {"authorization": f"Bearer {ADMIN}"}
+            assert successor.http.post("/v1/documents/delete", json=name, headers=headers).status_code == 200
 
 
 async def negate(port: int) -> None:

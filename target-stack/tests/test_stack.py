@@ -340,8 +340,9 @@ def test_dense_search_is_filtered_in_the_database(stack: Stack) -> None:
         (vector,) = embed(["Refunds at Globex in vouchers"])
         owners = {}
         for tenant in ("acme", "globex", "nobody"):
-            near, vectors = await store.search(tenant, vector, limit=50, others=[one["id"] for one in DOCUMENTS])
-            owners[tenant] = {document.tenant for document in near} | {owner for owner, _ in vectors}
+            found = await store.search(tenant, vector, limit=50, others=[one["id"] for one in DOCUMENTS])
+            owners[tenant] = {document.tenant for document in (*found.near, *found.others)}
+            assert {owner for owner, _ in found.vectors} == owners[tenant]
         store.renew()
         return owners
 

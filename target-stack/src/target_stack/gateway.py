@@ -50,6 +50,7 @@ from target_stack.service_mode import Mode, ModeConfig, ServiceMode
 from target_stack.settings import ConfigurationError, Settings
 from target_stack.singleflight import SingleFlight
 from target_stack.variables import required
+from target_stack.vector_store import DIMENSIONS
 
 __all__ = ["Gateway", "serve"]
 
@@ -78,7 +79,7 @@ class Gateway:
         )
         self._resolver = resolver_from(environ, clock)
         self._embedding = HttpPeer(required(self._environ, "STACK_EMBEDDING_URL"), resolver=self._resolver)
-        self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
+        self._embedder = Embedder(self._embedding, self._dependencies["embedding"], dimensions=DIMENSIONS)
         self._library = Library(
             settings,
             environ,

@@ -21,7 +21,7 @@ from target_stack.prompt import tokens_of
 from target_stack.quarantine import Quarantine
 from target_stack.tenant_filter import TenantFilter
 from target_stack.tombstones import Tombstones
-from target_stack.vector_store import Vectors, VectorStore
+from target_stack.vector_store import Found, VectorStore
 
 __all__ = ["HybridSearch", "Retrieved", "Retriever"]
 
@@ -82,19 +82,19 @@ class HybridSearch:
         by_keyword = self._keyword.search(scope, query, limit=self._candidates)
         read_at = self._quarantine.moment
         others = [document.id for document in by_keyword]
-        dense, vectors = await self._database.call(
+        found = await self._database.call(
             lambda: self._store.search(scope, vector, limit=self._candidates, others=others), attempts
         )
         # The database's copy wins: it is the newer one when another gateway took the upload.
-        known = {document.id: document for document in (*by_keyword, *dense)}
-        ranking = reciprocal_rank_fusion([[d.id for d in dense], [d.id for d in by_keyword]], k=self._rrf_k)
-        servable = self._sound(self._servable(scope, (known[id_] for id_ in ranking)), vectors, read_at=read_at)
+        known = {document.id: document for document in (*by_keyword, *found.others, *found.near)}
+        ranking = reciprocal_rank_fusion([[d.id for d in found.near], others], k=self._rrf_k)
+        servable = self._sound(self._servable(scope, (known[id_] for id_ in ranking)), found, read_at=read_at)
         return list(islice(servable, self._top_k))
 
-    def _sound(self, documents: Iterable[Document], vectors: Vectors, *, read_at: int) -> Iterator[Document]:
+    def _sound(self, documents: Iterable[Document], found: Found, *, read_at: int) -> Iterator[Document]:
         """Yield those whose vectors are sound, as far as there is one; the others go into quarantine."""
         for document in documents:
-            vector = vectors.get((document.tenant, document.id)) if self._quarantine.enabled else None
+            vector = found.vectors.get((document.tenant, document.id)) if self._quarantine.enabled else None
             flaw = self._inspector.flaw_of(document, vector) if vector is not None else None
             if flaw is None:
                 yield document

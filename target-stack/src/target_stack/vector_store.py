@@ -6,6 +6,7 @@ thousand rows of 64 dimensions takes about a millisecond.
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,11 +21,9 @@ from target_stack.tombstones import Name
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["DIMENSIONS", "VectorStore", "Vectors"]
+__all__ = ["DIMENSIONS", "Found", "VectorStore"]
 
 NAME = "vector-db"
-Vectors = Mapping[Name, Sequence[float]]
-"""By tenant and id of their documents."""
 NOTHING: Mapping[Name, str] = MappingProxyType({})
 DIMENSIONS = 64
 RELEASE_LIMIT_S = 1.0
@@ -87,14 +86,14 @@ _COLUMNS = "id, tenant, title, body, topic"
 
 
 def _search_of(whose: str) -> str:
-    """Return the query for the nearest documents, and for the vectors of some more, which come without a distance."""
+    """Return the query for the nearest documents, and for some more by their ids, which come without a distance."""
     return f"""
 SELECT {_COLUMNS}, embedding::real[] AS vector, distance FROM (
     SELECT {_COLUMNS}, embedding, embedding <=> $1::text::vector AS distance FROM documents WHERE {whose}
     ORDER BY distance, id LIMIT $2
 ) AS near
 UNION ALL
-SELECT id, tenant, '', '', '', embedding::real[], NULL FROM documents WHERE {whose} AND id = ANY($3::text[])
+SELECT {_COLUMNS}, embedding::real[], NULL FROM documents WHERE {whose} AND id = ANY($3::text[])
 ORDER BY distance NULLS LAST, id
 """  # noqa: S608 -- column names and conditions are ours; what comes from outside is a parameter
 
@@ -102,6 +101,15 @@ ORDER BY distance NULLS LAST, id
 _SEARCH = _search_of("tenant = $4")
 _SEARCH_ALL = _search_of("TRUE")
 _ALL = f"SELECT {_COLUMNS}, embedding::real[] FROM documents"  # noqa: S608 -- as above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Documents by their vectors, nearest first, and others by their ids; with the vectors of both."""
+
+    near: list[Document]
+    others: list[Document]
+    vectors: Mapping[Name, Sequence[float]]
 
 
 class VectorStore:
@@ -170,15 +178,13 @@ class VectorStore:
 
         That lifts their tombstones and releases them from quarantine; into that go `quarantined`, each with its reason.
         """
-        columns = zip(
-            *(
-                (d.tenant, d.id, d.title, d.text, d.topic, msgspec.json.encode(d.facts).decode(), _literal(vector))
-                for d, vector in zip(documents, vectors, strict=True)
-            ),
-            strict=True,
-        )
+        rows = [
+            (d.tenant, d.id, d.title, d.text, d.topic, msgspec.json.encode(d.facts).decode(), _literal(vector))
+            for d, vector in zip(documents, vectors, strict=True)
+        ]
         async with self._connection() as connection, connection.transaction():
-            await connection.execute(_PUT, *(list(column) for column in columns))
+            if rows:
+                await connection.execute(_PUT, *(list(column) for column in zip(*rows, strict=True)))
             names = [d.tenant for d in documents], [d.id for d in documents]
             await connection.execute(_LIFT, *names)
             await connection.execute(_RELEASE, *names)
@@ -214,18 +220,21 @@ class VectorStore:
 
     async def search(
         self, tenant: str | None, vector: Sequence[float], *, limit: int, others: Collection[str] = ()
-    ) -> tuple[list[Document], Vectors]:
-        """Return the tenant's `limit` documents nearest to `vector` by cosine distance, nearest first.
+    ) -> Found:
+        """Find the tenant's `limit` documents nearest to `vector` by cosine distance, and those of which `others` are
+        the ids.
 
-        With them come their own vectors, and those of the documents that `others` are the ids of. Without a tenant,
-        everybody's: what a stack does that forgets the filter.
+        Without a tenant, everybody's: what a stack does that forgets the filter.
         """
         whose = () if tenant is None else (tenant,)
         query = _SEARCH_ALL if tenant is None else _SEARCH
         async with self._connection() as connection:
             rows = await connection.fetch(query, _literal(vector), limit, list(others), *whose)
-        near = [_document(row) for row in rows if row["distance"] is not None]
-        return near, {(row["tenant"], row["id"]): row["vector"] for row in rows}
+        return Found(
+            near=[_document(row) for row in rows if row["distance"] is not None],
+            others=[_document(row) for row in rows if row["distance"] is None],
+            vectors={(row["tenant"], row["id"]): row["vector"] for row in rows},
+        )
 
     async def all(self) -> list[tuple[Document, Sequence[float]]]:
         """Return every tenant's documents with their vectors: what is kept in memory is built from them."""
