@@ -173,6 +173,7 @@ class Answerer:
             model=ModelClass.MAIN,
             documents=similar.answer.documents,
             age=similar.age,
+            left_out=run.retrieved.left_out,
             similarity=similar.similarity,
             cached_answer=source is Source.CACHED,
         )

@@ -98,14 +98,7 @@ class Ingestion:
             async with asyncio.timeout(self._timeout):
                 vectors = await self._embedder.embed_batches([f"{d.title}. {d.text}" for d in documents])
                 async with self._lock, self._database.guarded(Attempts()):
-                    flaws = self._inspector.admit(documents, vectors) if self._quarantine.enabled else {}
-                    pairs = [(d, v) for d, v in zip(documents, vectors, strict=True) if (d.tenant, d.id) not in flaws]
-                    sound = [document for document, _ in pairs]
-                    await self._store.put(sound, [vector for _, vector in pairs], quarantined=flaws)
-                    self._tombstones.lift(sound)
-                    self._quarantine.release(sound)
-                    self._quarantine.hold(flaws, found_at="ingestion")
-                    self._quarantine.stored(flaws)
+                    flaws, sound = await self._put(documents, vectors)
         except (DependencyError, TimeoutError) as error:
             what = error.dependency if isinstance(error, DependencyError) else "storing the upload in time"
             msg = f"The documents were not stored: {what} failed."
@@ -113,3 +106,22 @@ class Ingestion:
         self._keyword.put(sound)
         self._editions.put(sound)
         return flaws
+
+    async def _put(
+        self, documents: list[Document], vectors: list[list[float]]
+    ) -> tuple[Mapping[Name, Flaw], list[Document]]:
+        """Store what is sound; return what is not, and what is."""
+        flaws = self._inspector.admit(documents, vectors) if self._quarantine.enabled else {}
+        pairs = [(d, v) for d, v in zip(documents, vectors, strict=True) if (d.tenant, d.id) not in flaws]
+        sound = [document for document, _ in pairs]
+        try:
+            await self._store.put(sound, [vector for _, vector in pairs], quarantined=flaws)
+        except BaseException:
+            # Nobody knows whether they are stored, nor then which vector is the right one.
+            self._inspector.forget((document.tenant, document.id) for document in documents)
+            raise
+        self._tombstones.lift(sound)
+        self._quarantine.release(sound)
+        self._quarantine.hold(flaws, found_at="ingestion")
+        self._quarantine.stored(flaws)
+        return flaws, sound
