@@ -184,6 +184,18 @@ class DeleteDocuments(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
+class CorruptVectors(Breakage):
+    """In a service that keeps documents' vectors, those of some are overwritten; their texts stay as they are."""
+
+    kind: ClassVar[str] = "data.corrupt_vectors"
+    documents: str
+    """Their ids, with `*` and `?` as in a file name."""
+    manner: Literal["noise", "scaled"] = "noise"
+    """`noise`: of the right length, in a direction of no meaning; `scaled`: in the right direction, three times as
+    long."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blackhole(Breakage):
     """Connections are accepted; whatever is sent is dropped, and nothing ever comes back."""
 

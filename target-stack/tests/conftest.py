@@ -29,7 +29,7 @@ def healthy(stack: Stack) -> Iterator[Gateway]:
     """A gateway for tests that break nothing. Starting it has loaded the documents for all others."""
     # The exact cache would hide the providers from questions that are asked twice.
     with stack.gateway({"exact-cache": False}) as gateway:
-        assert gateway.load(DOCUMENTS).json() == {"stored": len(DOCUMENTS)}
+        assert gateway.load(DOCUMENTS).json()["stored"] == len(DOCUMENTS)
         yield gateway
 
 

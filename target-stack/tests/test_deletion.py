@@ -122,7 +122,7 @@ def test_a_document_that_is_deleted_while_the_database_is_away_is_gone_on_every_
         assert (unreadable.status_code, "line 1" in unreadable.text) == (400, True)
         assert cites(gateway)
         assert gateway.ask(OTHER).serving["citations"] == ["acme-shipping"]
-        wait_until(lambda: gateway.metric(WRITTEN) >= 6, "documents and answers are in the cache")
+        wait_until(lambda: gateway.metric(WRITTEN) >= 8, "documents and answers are in the cache")
         with stack.postgres.paused():
             assert gateway.ask(QUESTION).serving["retrieval"] == "cached"
             assert cites(gateway)
@@ -173,7 +173,7 @@ def test_a_gateway_that_cannot_know_what_was_deleted_serves_no_copy(
     question = f"{QUESTION} Tombstones {tombstones}."
     with stack.gateway(SETTINGS) as gateway:
         assert cites(gateway, question)
-        wait_until(lambda: gateway.metric(WRITTEN) >= 3, "documents and answer are in the cache")
+        wait_until(lambda: gateway.metric(WRITTEN) >= 4, "documents and answer are in the cache")
     nowhere = f"postgresql://stack:pw@127.0.0.1:{free_port()}/postgres"
     settings = SETTINGS | {"tombstones": tombstones}
     orphan = stack.start_gateway(settings, ready=False, STACK_VECTOR_DB_URL=nowhere)

@@ -115,6 +115,7 @@ def test_the_serving_object_has_the_documented_fields() -> None:
         "degradation_level",
         "cache_used",
         "cache_age_s",
+        "cache_similarity",
         "retrieval",
         "retrieval_quality",
         "warnings",

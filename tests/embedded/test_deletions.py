@@ -1,8 +1,8 @@
-"""Documents of the embedded target that are deleted and come back, and its feature flags."""
+"""Documents of the embedded target that are deleted or corrupted and come back, and its feature flags."""
 
 import pytest
 
-from brownout.breakage import DeleteDocuments, LinkPlace, Reset, ServicePlace
+from brownout.breakage import CorruptVectors, DeleteDocuments, LinkPlace, Reset, ServicePlace
 from brownout.errors import FaultError
 from brownout.fixtures.embedded import EmbeddedTarget
 from brownout.target import Question
@@ -58,6 +58,39 @@ def test_documents_that_there_are_not_and_services_without_any_are_refused(up: U
             await up.target.inject(ServicePlace("cache"), DeleteDocuments(documents="*"), lease="odd", ttl=5.0)
 
     up.runner.run(play())
+
+
+@pytest.mark.process
+def test_documents_with_corrupt_vectors_are_in_quarantine_until_the_fault_ends(up: Up) -> None:
+    database = ServicePlace("vector-db")
+    noise = CorruptVectors(documents="hl-charges-*")
+    scaled = CorruptVectors(documents="hl-policies-*", manner="scaled")
+
+    async def play() -> None:
+        assert BUNKER in await citations(up)
+        for lease, breakage in (("noise", noise), ("scaled", scaled)):
+            await up.target.inject(database, breakage, lease=lease, ttl=30.0)
+            await up.target.renew(lease, ttl=30.0)
+        assert not any("charges" in one for one in await citations(up))
+        answer = await up.ask("harbor-logistics", "Within how many working days is a complaint answered?")
+        assert not any("policies" in one for one in answer.json()["serving"]["citations"])
+        proof = await up.target.prove(database, noise, lease="noise")
+        assert (proof.works, proof.figures["documents"]) == (True, 12)
+        await up.target.heal(database, noise, lease="noise")
+        await up.target.heal(database, scaled, lease="scaled")
+        assert BUNKER in await citations(up)
+        with pytest.raises(FaultError, match="gateway keeps no vectors; vector-db does"):
+            await up.target.inject(GATEWAY, noise, lease="odd", ttl=5.0)
+
+    up.runner.run(play())
+
+
+def test_each_document_is_asked_about_in_three_wordings() -> None:
+    questions = EmbeddedTarget().questions("rephrased")
+    documents = EmbeddedTarget().documents()
+    assert len({one.text for one in questions}) == len({one.id for one in questions}) == len(questions)
+    assert sorted(one.sources or () for one in questions) == sorted((one.id,) for one in documents for _ in range(3))
+    assert {(one.tenant, *(one.sources or ())) for one in questions} == {(one.tenant, one.id) for one in documents}
 
 
 def test_the_flag_service_is_part_of_it_only_where_it_is_asked_for() -> None:

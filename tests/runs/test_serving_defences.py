@@ -17,6 +17,7 @@ HALF = "0.5"
     [
         "backpressure_chain",
         "cache_stampede",
+        "corrupt_vectors",
         "deadline_propagation",
         "emergency_tier",
         "failover_chain",
@@ -24,6 +25,7 @@ HALF = "0.5"
         "hysteresis_no_flapping",
         "noisy_neighbour",
         "retry_storm",
+        "semantic_cache_wrong_intent",
         "stale_cache_policy",
         "strict_policy_fails_fast",
         "tenant_isolation_under_failure",
@@ -113,6 +115,23 @@ def test_without_tombstones_copies_of_deleted_documents_are_served(chaos: Chaos)
         assert result.of("during", "uncited")["value"] >= 5
 
     chaos.run_defenceless("tombstoned_document.yaml", "--set", "tombstones=off", expect=serves, scale=HALF)
+
+
+def test_without_a_quarantine_documents_with_corrupt_vectors_are_served(chaos: Chaos) -> None:
+    def serves(result: Result) -> None:
+        fails(("during", "uncited"), ("during", "detected"))(result)
+        assert result.of("during", "uncited")["value"] >= 5
+
+    chaos.run_defenceless("corrupt_vectors.yaml", "--set", "quarantine=off", expect=serves, scale=HALF)
+
+
+def test_a_semantic_cache_that_looks_at_nothing_answers_other_questions_than_were_asked(chaos: Chaos) -> None:
+    def misleads(result: Result) -> None:
+        fails(("during", "quality"))(result)
+        assert result.of("during", "quality")["value"] < 0.75
+
+    careless = "semantic-cache=careless"
+    chaos.run_defenceless("semantic_cache_wrong_intent.yaml", "--set", careless, expect=misleads, scale=HALF)
 
 
 def test_without_bulkheads_a_flood_of_free_users_makes_the_enterprise_ones_wait(chaos: Chaos) -> None:

@@ -17,6 +17,7 @@ from target_stack.parts import Begin, BrokenStreamError, CachedAnswer, Finish, P
 from target_stack.retrieval import Retrieved, Retriever
 from target_stack.retry_after import wait_of
 from target_stack.router import Router
+from target_stack.semantic import Similar
 from target_stack.service_mode import Mode, ServiceMode
 from target_stack.serving import Making, Serving, in_mode, undisclosed
 from target_stack.singleflight import SingleFlight
@@ -101,7 +102,7 @@ class Answerer:
         if not parts:
             retrieved = await self._retriever.retrieve(question.tenant, question.query, ladder, attempts)
             run = Run(self._tools, question, retrieved, attempts, ttft, fast=fast and not reduced)
-            parts = await self._exact_answer(run, attempts)
+            parts = await self._exact_answer(run, attempts) or await self._similar_answer(run, attempts)
         if not parts:
             try:
                 shared, answer = self._together(run, ladder, attempts)
@@ -133,14 +134,54 @@ class Answerer:
         if hit is None:
             return []
         self._tools.exact.used(hit)
-        making = Making(source=Source.FRESH, model=ModelClass.MAIN, documents=hit.value.documents, age=hit.age)
+        making = Making(
+            source=Source.FRESH,
+            model=ModelClass.MAIN,
+            documents=hit.value.documents,
+            age=hit.age,
+            left_out=run.retrieved.left_out,
+        )
         return run.replay(hit.value, making)
 
+    async def _similar_answer(self, run: Run, attempts: Attempts) -> Parts:
+        """Return the answer to another question that means the same, where that may be given while all is well."""
+        question, retrieved = run.question, run.retrieved
+        if retrieved.source is not Source.FRESH or retrieved.vector is None:
+            return []
+        similar = await self._tools.semantic.while_healthy(
+            question, retrieved.vector, attempts, documents=retrieved.documents
+        )
+        return self._replay_similar(run, similar, Source.FRESH)
+
     async def _earlier_answer(self, run: Run, ladder: Ladder, attempts: Attempts) -> Parts:
-        """Return the last answer to this question, whatever documents it was made from, where the policy allows it."""
-        question = run.question
+        """Return an earlier answer, to this question or else to one that means the same, where the policy allows it."""
         if not ladder.may_end_with_cached_answer():
             return []
+        if parts := await self._last_answer(run, attempts):
+            return parts
+        if run.retrieved.vector is None:
+            return []
+        similar = await self._tools.semantic.stand_in(run.question, run.retrieved.vector, attempts)
+        return self._replay_similar(run, similar, Source.CACHED)
+
+    def _replay_similar(self, run: Run, similar: Similar | None, source: Source) -> Parts:
+        if similar is None or not self._retriever.may_cite(run.question.tenant, similar.answer.citations):
+            return []
+        self._tools.semantic.used(similar)
+        making = Making(
+            source=source,
+            model=ModelClass.MAIN,
+            documents=similar.answer.documents,
+            age=similar.age,
+            left_out=run.retrieved.left_out,
+            similarity=similar.similarity,
+            cached_answer=source is Source.CACHED,
+        )
+        return run.replay(similar.answer, making)
+
+    async def _last_answer(self, run: Run, attempts: Attempts) -> Parts:
+        """Return the last answer to this question, whatever documents it was made from."""
+        question = run.question
         key = conversation_key(question.conversation, max_tokens=question.max_tokens)
         last = await self._tools.last.get(question.tenant, key, attempts)
         if last is None or not question.policy.accepts_age(last.age):
@@ -230,7 +271,8 @@ class Answerer:
 
     def _fallbacks_used(self, serving: Serving) -> list[str]:
         if serving.degradation_level == CACHED_ANSWER_LEVEL:
-            return ["emergency" if serving.model == NO_MODEL else "cached_answer"]
+            similar = "cached_answer" if serving.cache_similarity is None else "semantic_answer"
+            return ["emergency" if serving.model == NO_MODEL else similar]
         kinds = {Source.CACHED: ["cached_retrieval"], Source.KEYWORD: ["keyword"], Source.NONE: ["no_retrieval"]}
         used = kinds.get(serving.retrieval, [])
         if serving.degradation_level == SMALL_MODEL_LEVEL:

@@ -4,8 +4,8 @@ A dead cache must cost nothing but its advantage: every failure here is a miss, 
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Generic, TypeVar, cast
 
 import msgspec
 import valkey.asyncio as valkey
@@ -89,6 +89,38 @@ class Cache:
             await self._dependency.call(work, Attempts())
         except DependencyError:
             return  # counted by the breaker and the metrics; a request must not suffer for it
+
+    async def members(self, key: str, attempts: Attempts) -> list[bytes]:
+        """Return all that is stored under `key` by member; raise DependencyError when the cache gives no answer."""
+
+        async def work() -> list[bytes]:
+            try:
+                # Typed as what the synchronous client returns, too.
+                return list(await cast("Awaitable[list[bytes]]", self._client.hvals(key)))
+            except _LOST as error:
+                raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
+
+        return await self._dependency.call(work, attempts)
+
+    def put_member_later(self, key: str, member: str, value: bytes, *, ttl: float) -> None:
+        """Store in the background as one of the members under `key`, all of which then last `ttl` seconds from now."""
+        if len(self._tasks) < _MAX_PENDING_WRITES:
+            self._spawn(self._put_member(key, member, value, ttl))
+
+    async def _put_member(self, key: str, member: str, value: bytes, ttl: float) -> None:
+        async def work() -> None:
+            try:
+                async with self._client.pipeline(transaction=False) as pipeline:
+                    pipeline.execute_command("HSET", key, member, value)
+                    pipeline.execute_command("PEXPIRE", key, max(int(ttl * 1000), 1))
+                    await pipeline.execute()
+            except _LOST as error:
+                raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
+
+        try:
+            await self._dependency.call(work, Attempts())
+        except DependencyError:
+            return  # as for a single record
 
     def renew(self) -> None:
         """Start with no connections; see `HttpPeer.renew`."""

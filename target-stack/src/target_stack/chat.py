@@ -86,10 +86,12 @@ class ChatEndpoint:
             log.info("refused", request_id=request_id, status=error.status, code=error.code)
             return error_response(error, {"x-request-id": request_id})
         self._metrics.requests.labels(principal.tier).inc()
+        self._metrics.regions.labels(principal.region or "none").inc()
         question = Question(
             request_id=request_id,
             tenant=principal.tenant,
             tier=principal.tier,
+            region=principal.region,
             policy=self._policies.of(chat.policy, principal.use_case),
             conversation=tuple(chat.messages),
             arrived_at=arrived_at,
@@ -268,6 +270,8 @@ class _LiveResponse(Response):
             "answered" if self._outcome == "ok" else "failed",
             request_id=question.request_id,
             tenant=question.tenant,
+            tier=question.tier,
+            region=question.region or None,
             policy=question.policy.name,
             outcome=self._outcome,
             rung=begun.degradation_level if begun else None,

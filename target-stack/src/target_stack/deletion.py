@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from target_stack.clock import Clock
 from target_stack.dependency import Attempts, Dependency
+from target_stack.editions import Editions
 from target_stack.failures import DependencyError
 from target_stack.keyword import KeywordIndex
 from target_stack.tombstones import Name, Tombstones
@@ -28,6 +29,7 @@ class Deletion:
         keyword: KeywordIndex,
         clock: Clock,
         *,
+        editions: Editions,
         lock: asyncio.Lock,
         retry: float,
         purge: float,
@@ -36,6 +38,7 @@ class Deletion:
         self._store = store
         self._database = database
         self._keyword = keyword
+        self._editions = editions
         self._clock = clock
         self._lock = lock
         self._retry = retry
@@ -43,7 +46,9 @@ class Deletion:
 
     async def delete(self, names: Iterable[Name]) -> bool:
         """Hide documents from now on; return whether that would survive a restart already."""
+        names = list(names)
         self._tombstones.bury(names)
+        self._editions.drop(names)
         return await self.store_pending()
 
     async def store_pending(self) -> bool:

@@ -20,6 +20,7 @@ from target_stack.pricing import PriceTable
 from target_stack.prompt import cited, messages_for
 from target_stack.providers import Completion, Token
 from target_stack.retrieval import Retrieved
+from target_stack.semantic import SemanticCache
 from target_stack.serving import Making, Serving, Usage, disclaimer_for, warnings_of
 
 __all__ = ["FirstToken", "Run", "Tools", "late"]
@@ -35,6 +36,7 @@ class Tools:
     models: Mapping[ModelClass, str]
     exact: JsonCache[CachedAnswer]
     last: JsonCache[CachedAnswer]
+    semantic: SemanticCache
     disclosure: bool
 
 
@@ -133,6 +135,7 @@ class Run:
             model=candidate.model_class,
             documents=len(retrieved.documents),
             age=retrieved.age,
+            left_out=retrieved.left_out,
             by_choice=self._fast,
         )
         name = candidate.provider.name
@@ -184,6 +187,7 @@ class Run:
             degradation_level=making.level,
             cache_used=cache_used,
             cache_age_s=round(making.age, 3) if making.age is not None else None,
+            cache_similarity=round(making.similarity, 4) if making.similarity is not None else None,
             retrieval=making.source,
             retrieval_quality=making.quality,
             warnings=warnings_of(making),
@@ -229,3 +233,6 @@ class Run:
         tools.exact.put(question.tenant, self.exact_key(), answer)
         key = conversation_key(question.conversation, max_tokens=question.max_tokens)
         tools.last.put(question.tenant, key, answer)
+        if (vector := self.retrieved.vector) is not None:
+            documents, edition = self.retrieved.documents, self.retrieved.edition
+            tools.semantic.put(question, vector, answer, documents=documents, edition=edition)

@@ -1,5 +1,6 @@
 """Client of the embedding service."""
 
+import math
 from collections.abc import Sequence
 
 import httpx
@@ -18,20 +19,34 @@ BATCH = 128
 
 
 class Embedder:
-    """Texts in, unit vectors out."""
+    """Texts in, unit vectors out. `dimensions` is how many a query's must have."""
 
-    def __init__(self, peer: HttpPeer, dependency: Dependency) -> None:
+    def __init__(self, peer: HttpPeer, dependency: Dependency, *, dimensions: int) -> None:
         self._peer = peer
         self._url = peer.url("/v1/embeddings")
         self._dependency = dependency
+        self._dimensions = dimensions
         self._decoder = msgspec.json.Decoder(EmbeddingResponse)
 
     async def embed(self, text: str, attempts: Attempts) -> list[float]:
-        """Return the vector of one text; raise DependencyError when the service gives none in time."""
-        return (await self._dependency.call(lambda: self._post([text], attempts.deadline.headers()), attempts))[0]
+        """Return the vector of one query; raise DependencyError when the service gives none in time that can be one.
+
+        One of other dimensions, as of another model, the database would refuse, and be blamed for it.
+        """
+
+        async def work() -> list[float]:
+            (vector,) = await self._post([text], attempts.deadline.headers())
+            if len(vector) != self._dimensions or not math.isfinite(math.hypot(*vector)):
+                raise DependencyError(NAME, "a vector that cannot be a query's", kind=FailureKind.MALFORMED)
+            return vector
+
+        return await self._dependency.call(work, attempts)
 
     async def embed_batches(self, texts: Sequence[str]) -> list[list[float]]:
-        """Return the vectors of many texts, without the query's time limit; raise DependencyError."""
+        """Return the vectors of many documents, whatever they are, without the query's time limit.
+
+        Raises DependencyError.
+        """
         vectors: list[list[float]] = []
         for start in range(0, len(texts), BATCH):
             async with self._dependency.guarded(Attempts()):

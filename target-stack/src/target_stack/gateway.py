@@ -32,6 +32,7 @@ from target_stack.embedder import Embedder
 from target_stack.events import EventRing
 from target_stack.failures import StackError
 from target_stack.http_peer import HttpPeer
+from target_stack.ladder import ModelClass
 from target_stack.language_models import LanguageModels, replicas_of
 from target_stack.library import Library
 from target_stack.metrics import GatewayMetrics
@@ -43,11 +44,13 @@ from target_stack.rate_limit import limits_from
 from target_stack.readiness import Readiness, expect_ready
 from target_stack.retrieval import Retriever
 from target_stack.router import Router
+from target_stack.semantic import SemanticCache, SemanticConfig
 from target_stack.server import run
 from target_stack.service_mode import Mode, ModeConfig, ServiceMode
 from target_stack.settings import ConfigurationError, Settings
 from target_stack.singleflight import SingleFlight
 from target_stack.variables import required
+from target_stack.vector_store import DIMENSIONS
 
 __all__ = ["Gateway", "serve"]
 
@@ -76,7 +79,7 @@ class Gateway:
         )
         self._resolver = resolver_from(environ, clock)
         self._embedding = HttpPeer(required(self._environ, "STACK_EMBEDDING_URL"), resolver=self._resolver)
-        self._embedder = Embedder(self._embedding, self._dependencies["embedding"])
+        self._embedder = Embedder(self._embedding, self._dependencies["embedding"], dimensions=DIMENSIONS)
         self._library = Library(
             settings,
             environ,
@@ -171,7 +174,13 @@ class Gateway:
         )
         chain = self._models.chain
         return Answerer(
-            Retriever(self._library.search, documents),
+            Retriever(
+                self._library.search,
+                documents,
+                self.metrics,
+                editions=self._library.editions,
+                budget=settings.integer("retrieval.token-budget"),
+            ),
             chain,
             Tools(
                 clock=self.clock,
@@ -180,6 +189,15 @@ class Gateway:
                 models=chain.models,
                 exact=self._answers("exact", exact_ttl),
                 last=self._answers("answer", kept_ttl),
+                semantic=SemanticCache(
+                    SemanticConfig.from_settings(settings),
+                    self._cache,
+                    self.clock,
+                    self.metrics,
+                    editions=self._library.editions,
+                    tenants=self._library.tenants,
+                    model=chain.models[ModelClass.MAIN],
+                ),
                 disclosure=settings.switch("disclosure"),
             ),
             read_exact=settings.switch("exact-cache"),

@@ -1,16 +1,20 @@
 """`POST /v1/documents`: documents become vectors, rows and keyword postings."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 
 from target_stack.asgi import cancel
 from target_stack.dependency import Attempts, Dependency
 from target_stack.documents import Document
+from target_stack.editions import Editions
 from target_stack.embedder import Embedder
 from target_stack.failures import DependencyError, StackError
+from target_stack.inspection import Flaw, Inspector
 from target_stack.keyword import KeywordIndex
-from target_stack.tombstones import Tombstones
+from target_stack.quarantine import Quarantine
+from target_stack.tombstones import Name, Tombstones
 from target_stack.vector_store import VectorStore
 
 __all__ = ["Ingestion"]
@@ -20,7 +24,7 @@ log = structlog.get_logger()
 
 
 class Ingestion:
-    """Stores uploads, and acknowledges them when they are stored.
+    """Stores uploads, and acknowledges them when they are stored; what has a corrupt vector goes into quarantine.
 
     `timeout` in seconds, for one whole upload; `lock` is that of deletions. Unless `durable`, an upload is acknowledged
     at once: what then fails, fails unseen.
@@ -34,6 +38,9 @@ class Ingestion:
         keyword: KeywordIndex,
         tombstones: Tombstones,
         *,
+        editions: Editions,
+        quarantine: Quarantine,
+        inspector: Inspector,
         lock: asyncio.Lock,
         timeout: float,
         durable: bool = True,
@@ -43,19 +50,28 @@ class Ingestion:
         self._database = database
         self._keyword = keyword
         self._tombstones = tombstones
+        self._editions = editions
+        self._quarantine = quarantine
+        self._inspector = inspector
         self._lock = lock
         self._timeout = timeout
         self._durable = durable
         self._unseen: set[asyncio.Task[None]] = set()
 
-    async def store(self, documents: list[Document]) -> None:
-        """Store all or none; raise StackError (503) when a dependency fails. Storing again changes nothing."""
+    async def store(self, documents: list[Document]) -> Mapping[Name, Flaw]:
+        """Store all or none; raise StackError (503) when a dependency fails. Storing again changes nothing.
+
+        Return what went into quarantine instead, as far as that is known already.
+        """
         if self._durable:
-            await self._store_now(documents)
-            return
-        task = asyncio.create_task(self._store_now(documents))
+            return await self._store_now(documents)
+        task = asyncio.create_task(self._store_unseen(documents))
         self._unseen.add(task)
         task.add_done_callback(self._ended)
+        return {}
+
+    async def _store_unseen(self, documents: list[Document]) -> None:
+        await self._store_now(documents)
 
     async def aclose(self) -> None:
         """Give up on whatever was acknowledged and is not stored yet."""
@@ -75,17 +91,37 @@ class Ingestion:
         except (DependencyError, TimeoutError) as error:
             raise StackError(503, "The documents cannot be listed now.", code="listing_failed") from error
 
-    async def _store_now(self, documents: list[Document]) -> None:
+    async def _store_now(self, documents: list[Document]) -> Mapping[Name, Flaw]:
         if not documents:
-            return
+            return {}
         try:
             async with asyncio.timeout(self._timeout):
                 vectors = await self._embedder.embed_batches([f"{d.title}. {d.text}" for d in documents])
                 async with self._lock, self._database.guarded(Attempts()):
-                    await self._store.put(documents, vectors)
-                    self._tombstones.lift(documents)
+                    flaws, sound = await self._put(documents, vectors)
         except (DependencyError, TimeoutError) as error:
             what = error.dependency if isinstance(error, DependencyError) else "storing the upload in time"
             msg = f"The documents were not stored: {what} failed."
             raise StackError(503, msg, code="ingestion_failed") from error
-        self._keyword.put(documents)
+        self._keyword.put(sound)
+        self._editions.put(sound)
+        return flaws
+
+    async def _put(
+        self, documents: list[Document], vectors: list[list[float]]
+    ) -> tuple[Mapping[Name, Flaw], list[Document]]:
+        """Store what is sound; return what is not, and what is."""
+        flaws = self._inspector.admit(documents, vectors) if self._quarantine.enabled else {}
+        pairs = [(d, v) for d, v in zip(documents, vectors, strict=True) if (d.tenant, d.id) not in flaws]
+        sound = [document for document, _ in pairs]
+        try:
+            await self._store.put(sound, [vector for _, vector in pairs], quarantined=flaws)
+        except BaseException:
+            # Nobody knows whether they are stored, nor then which vector is the right one.
+            self._inspector.forget((document.tenant, document.id) for document in documents)
+            raise
+        self._tombstones.lift(sound)
+        self._quarantine.release(sound)
+        self._quarantine.hold(flaws, found_at="ingestion")
+        self._quarantine.stored(flaws)
+        return flaws, sound

@@ -1,4 +1,4 @@
-"""Keys of cached records. The tenant is not in the hash: `JsonCache` puts it in front of every key."""
+"""Keys of cached records. The tenant is not in the hash: the caches put it in front of every key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import msgspec
 
 from target_stack.wire import Message
 
-__all__ = ["conversation_key", "exact_key", "retrieval_key"]
+__all__ = ["context_key", "conversation_key", "exact_key", "retrieval_key"]
 
 
 def retrieval_key(query: str) -> str:
@@ -23,6 +23,13 @@ def conversation_key(conversation: Sequence[Message], *, max_tokens: int | None)
 def exact_key(conversation: Sequence[Message], *, max_tokens: int | None, fingerprint: str, model: str) -> str:
     """Return the key of the answer to this query and context over exactly these documents."""
     return _digest(conversation_key(conversation, max_tokens=max_tokens), fingerprint, model)
+
+
+def context_key(conversation: Sequence[Message], *, intent: str, max_tokens: int | None, model: str) -> str:
+    """Return the key of questions of one intent in this context, which is all that was said but the question itself."""
+    asked = max(place for place, message in enumerate(conversation) if message.role == "user")
+    context = [(message.role, message.text) for place, message in enumerate(conversation) if place != asked]
+    return _digest("context", context, intent, max_tokens, model)
 
 
 def _digest(*parts: object) -> str:

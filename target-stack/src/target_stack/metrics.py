@@ -66,6 +66,18 @@ class GatewayMetrics:
             buckets=(1, 5, 15, 60, 300, 900, 3600, 14400, 86400),
             registry=self.registry,
         )
+        self.semantic_similarity = Histogram(
+            "semantic_similarity",
+            "Cosine of a question and the one whose answer it was given.",
+            buckets=(0, 0.5, 0.8, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 1),
+            registry=self.registry,
+        )
+        self.quarantined = self._counter(
+            "documents_quarantined", "Documents with a corrupt vector, by what is wrong with it.", "reason", "found_at"
+        )
+        self.context_documents = self._counter(
+            "context_documents", "Documents that were found: packed into a prompt, or left out of it.", "outcome"
+        )
         self.ttft = Histogram(
             "ttft_seconds",
             "From a request's arrival to its first token.",
@@ -105,6 +117,9 @@ class GatewayMetrics:
         self.mode_changes = self._counter("service_mode_changes", "Changes of the service's mode.", "from", "to")
         self.retries = self._counter("retries", "Retries, and why one was not made.", "dependency", "outcome")
         self.requests = self._counter("requests", "Questions that were let in, by tier.", "tier")
+        self.regions = self._counter(
+            "region_requests", "Questions that were let in, by the region that their token says.", "region"
+        )
         self.routed = self._counter("routed", "Questions by the model that they were meant for.", "route")
         self.policy_questions = self._counter(
             "policy_questions", "Questions by their policy, and by what chose it.", "policy", "chosen_by"
@@ -147,6 +162,10 @@ class GatewayMetrics:
         self._gauge("tombstones_pending", "Of these, those of which the database does not know yet.").set_function(
             lambda: len(tombstones.pending)
         )
+
+    def watch_quarantine(self, held: Callable[[], float]) -> None:
+        """Show how many documents are in quarantine from now on."""
+        self._gauge("quarantined_documents", "Documents that are in quarantine.").set_function(held)
 
     def watch_mode(self, service: ServiceMode) -> None:
         """Show the service's mode from now on."""

@@ -27,6 +27,7 @@ class Question:
     deadline: Deadline
     hold: bool
     max_tokens: int | None = None
+    region: str = ""
 
     @property
     def query(self) -> str:

@@ -10,7 +10,7 @@ from html import escape, unescape
 from target_stack.documents import Document
 from target_stack.wire import Message
 
-__all__ = ["PromptDocument", "cited", "documents_in", "messages_for"]
+__all__ = ["PromptDocument", "cited", "documents_in", "messages_for", "tokens_of"]
 
 _WITH_DOCUMENTS = (
     "Answer the question from the documents below and cite each document you use as [id]. "
@@ -27,13 +27,20 @@ PromptDocument = tuple[str, str, str]
 
 
 def messages_for(conversation: Sequence[Message], documents: Iterable[Document]) -> list[Message]:
-    """Return the conversation with a system message before it that holds the documents, best first."""
-    parts = [
-        f'<document id="{escape(d.id)}" title="{escape(d.title)}">{escape(d.text, quote=False)}</document>'
-        for d in documents
-    ]
+    """Return the conversation with a system message before it that holds the documents, in their order."""
+    parts = [_put(document) for document in documents]
     content = _WITH_DOCUMENTS + "\n".join(parts) if parts else _WITHOUT_DOCUMENTS
     return [Message(role="system", content=content), *conversation]
+
+
+def tokens_of(document: Document) -> int:
+    """Return how many tokens a document is in a prompt: a token is a word here."""
+    return len(_put(document).split())
+
+
+def _put(document: Document) -> str:
+    id_, title, text = escape(document.id), escape(document.title), escape(document.text, quote=False)
+    return f'<document id="{id_}" title="{title}">{text}</document>'
 
 
 def documents_in(messages: Sequence[Message]) -> list[PromptDocument]:

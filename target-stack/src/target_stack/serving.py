@@ -22,7 +22,10 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """How an answer was made. `cache_age_s` is in seconds, `attempts` counts calls per dependency."""
+    """How an answer was made. `cache_age_s` is in seconds, `attempts` counts calls per dependency.
+
+    `cache_similarity` is the cosine of this question and the one whose answer this is, None for its own answer.
+    """
 
     request_id: str
     model: str
@@ -32,6 +35,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     degradation_level: int
     cache_used: bool
     cache_age_s: float | None
+    cache_similarity: float | None = None
     retrieval: Source
     retrieval_quality: Quality
     warnings: tuple[str, ...]
@@ -51,6 +55,10 @@ class Making:
     age: float | None = None
     cached_answer: bool = False
     from_memory: bool = False
+    left_out: int = 0
+    """Documents that were found and did not fit into the prompt."""
+    similarity: float | None = None
+    """Of the question that the cached answer was given to, where that is another one."""
     by_choice: bool = False
     """Whether the model is the one that the question was meant for, however small."""
 
@@ -66,13 +74,16 @@ class Making:
 
 
 def warnings_of(making: Making) -> tuple[str, ...]:
-    """Return what the reader must know; empty exactly when nothing is degraded and documents were found."""
+    """Return what the reader must know; empty exactly when nothing is degraded and documents were found and fit."""
     age = f"{making.age:.0f} s old" if making.age is not None else "of unknown age"
     if making.from_memory:
         return ("No model was asked; these are documents that share words with the question.",)
     if making.cached_answer:
-        return (f"No model could be reached; this is an earlier answer to the same question, {age}.",)
+        which = "the same question" if making.similarity is None else "another question that means the same"
+        return (f"No model could be reached; this is an earlier answer to {which}, {age}.",)
     warnings = []
+    if making.similarity is not None:
+        warnings.append(f"This is an earlier answer to another question that means the same, {age}.")
     match making.source:
         case Source.CACHED:
             warnings.append(f"Document search is unavailable; the documents are from an earlier search, {age}.")
@@ -80,10 +91,13 @@ def warnings_of(making: Making) -> tuple[str, ...]:
             warnings.append("Semantic search is unavailable; the documents were found by keywords only.")
         case Source.NONE:
             warnings.append("No documents could be retrieved; this answer is the model's own knowledge.")
-        case Source.FRESH if not making.documents:
+        case Source.FRESH if not (making.documents or making.left_out):
             warnings.append("No document matches the question.")
         case Source.FRESH:
             pass
+    if making.left_out:
+        which = "1 document that was" if making.left_out == 1 else f"{making.left_out} documents that were"
+        warnings.append(f"{which} found did not fit into the prompt.")
     if making.model is ModelClass.SMALL and not making.by_choice:
         warnings.append("The main model was not available; a smaller model wrote this answer.")
     return tuple(warnings)
@@ -117,6 +131,7 @@ def undisclosed(serving: Serving, *, main_model: str) -> Serving:
         degradation_level=LADDER_TOP,
         cache_used=False,
         cache_age_s=None,
+        cache_similarity=None,
         retrieval=Source.FRESH,
         retrieval_quality=Quality.HIGH,
         warnings=(),

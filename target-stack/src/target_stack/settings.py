@@ -247,11 +247,60 @@ def _switches() -> Iterator[Setting]:
         "Never serving a document that was deleted. Off: copies of it are served as long as there are any: its row "
         "until the next purge, and what caches hold for as long as they do.",
     )
+    yield _switch(
+        "quarantine",
+        "Never serving a document whose vector is corrupt. Off: vectors are not looked at, and their documents served.",
+    )
     yield _switch("cache", "The cache, for answers and for retrieval results.")
     yield _switch(
         "exact-cache",
         "Answering from the exact cache at level 0. Off: every question reaches a provider; answers are still stored.",
     )
+
+
+def _quarantine() -> Iterator[Setting]:
+    def cosine(name: str, default: float, doc: str) -> Setting:
+        return Setting(name=name, type="share", default=default, doc=doc)
+
+    yield Setting(
+        name="quarantine.norm-tolerance",
+        type="share",
+        default=0.01,
+        doc="By how much a vector's length may differ from 1.",
+    )
+    yield cosine(
+        "quarantine.text-similarity", 0.9, "Least cosine of a vector and the one that the same text had before."
+    )
+    yield cosine("quarantine.topic-similarity", 0.3, "Least cosine of a vector and the mean of its topic.")
+    yield _integer(
+        "quarantine.topic-size", 3, "Other documents of a topic that make its mean; with fewer there is none."
+    )
+    yield _span(
+        "quarantine.retry", 1.0, "Between two tries to store the quarantine that the database does not know yet."
+    )
+
+
+def _semantic() -> Iterator[Setting]:
+    def off(name: str, doc: str) -> Setting:
+        return Setting(name=name, type="switch", default=False, doc=doc)
+
+    yield _choice(
+        "semantic-cache",
+        "on",
+        ("on", "off", "careless"),
+        "Giving the answer to another question that means the same when no model answers. Careless: the answer to the "
+        "nearest one, however far it is and whatever it is after.",
+    )
+    yield off("semantic-cache.healthy", "Giving such an answer also while all is well, instead of asking a model.")
+    yield off("semantic-cache.strict", "That under the strict policy too, over the very same documents.")
+    yield Setting(
+        name="semantic-cache.similarity", type="share", default=0.92, doc="Cosine from which questions mean the same."
+    )
+    yield Setting(
+        name="semantic-cache.strict-similarity", type="share", default=0.98, doc="That cosine under the strict policy."
+    )
+    yield _span("semantic-cache.ttl", 3600.0, "How long an answer is kept for other questions.")
+    yield _positive("semantic-cache.slots", 64, "Answers kept for one intent of one tenant, at most.")
 
 
 def _all() -> Iterator[Setting]:
@@ -273,6 +322,9 @@ def _all() -> Iterator[Setting]:
         doc="USD per million prompt/completion tokens, per model.",
     )
     yield Setting(name="retrieval.top-k", type="integer", default=5, doc="Documents put into the prompt.")
+    yield _integer(
+        "retrieval.token-budget", 2000, "Tokens of documents in the prompt; one that does not fit is left out."
+    )
     yield Setting(
         name="retrieval.candidates",
         type="integer",
@@ -315,6 +367,8 @@ def _all() -> Iterator[Setting]:
     yield _span("exact-cache.ttl", 3600.0, "How long an answer is served to the same question over the same documents.")
     yield _span("fallback-cache.ttl", 86400.0, "How long retrieval results and last answers are kept for the ladder.")
     yield _span("balanced.max-staleness", 3600.0, "Oldest cached documents and answers under the balanced policy.")
+    yield from _semantic()
+    yield from _quarantine()
     yield from _policies()
     yield from _breaker("vector-db", failures=5, recovery=30.0)
     yield from _breaker("cache", failures=5, recovery=30.0)

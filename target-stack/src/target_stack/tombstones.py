@@ -32,6 +32,10 @@ class Tombstones:
         """How many documents are deleted."""
         return len(self._hidden)
 
+    def all(self) -> frozenset[Name]:
+        """Return what is deleted."""
+        return frozenset(self._hidden)
+
     def load(self, stored: Iterable[Name]) -> None:
         """Take what the database knew at the start."""
         self._hidden.update(stored)

@@ -4,8 +4,10 @@ No approximate index: with a tenant filter HNSW loses recall just where a tenant
 thousand rows of 64 dimensions takes about a millisecond.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,9 +21,10 @@ from target_stack.tombstones import Name
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
-__all__ = ["DIMENSIONS", "VectorStore"]
+__all__ = ["DIMENSIONS", "Found", "VectorStore"]
 
 NAME = "vector-db"
+NOTHING: Mapping[Name, str] = MappingProxyType({})
 DIMENSIONS = 64
 RELEASE_LIMIT_S = 1.0
 """Releasing may wait for the server, in a task that outlives a cancelled caller: it must end by itself."""
@@ -43,6 +46,12 @@ CREATE TABLE IF NOT EXISTS tombstones (
     id text NOT NULL,
     PRIMARY KEY (tenant, id)
 );
+CREATE TABLE IF NOT EXISTS quarantine (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    reason text NOT NULL,
+    PRIMARY KEY (tenant, id)
+);
 """
 _PUT = """
 INSERT INTO documents (tenant, id, title, body, topic, facts, embedding)
@@ -60,19 +69,47 @@ _LIFT = """
 DELETE FROM tombstones USING unnest($1::text[], $2::text[]) AS given (tenant, id)
 WHERE tombstones.tenant = given.tenant AND tombstones.id = given.id
 """
+_QUARANTINE = """
+INSERT INTO quarantine (tenant, id, reason) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+ON CONFLICT (tenant, id) DO UPDATE SET reason = excluded.reason
+"""
+_RELEASE = """
+DELETE FROM quarantine USING unnest($1::text[], $2::text[]) AS given (tenant, id)
+WHERE quarantine.tenant = given.tenant AND quarantine.id = given.id
+"""
 _PURGE = """
 DELETE FROM documents USING tombstones
 WHERE documents.tenant = tombstones.tenant AND documents.id = tombstones.id
 RETURNING documents.tenant, documents.id
 """
 _COLUMNS = "id, tenant, title, body, topic"
-_SEARCH = f"""
-SELECT {_COLUMNS} FROM documents WHERE tenant = $1 ORDER BY embedding <=> $2::text::vector, id LIMIT $3
-"""  # noqa: S608 -- column names are ours; what comes from outside is a parameter
-_SEARCH_ALL = f"""
-SELECT {_COLUMNS} FROM documents ORDER BY embedding <=> $1::text::vector, id LIMIT $2
-"""  # noqa: S608 -- as above
-_ALL = f"SELECT {_COLUMNS} FROM documents"  # noqa: S608 -- as above
+
+
+def _search_of(whose: str) -> str:
+    """Return the query for the nearest documents, and for some more by their ids, which come without a distance."""
+    return f"""
+SELECT {_COLUMNS}, embedding::real[] AS vector, distance FROM (
+    SELECT {_COLUMNS}, embedding, embedding <=> $1::text::vector AS distance FROM documents WHERE {whose}
+    ORDER BY distance, id LIMIT $2
+) AS near
+UNION ALL
+SELECT {_COLUMNS}, embedding::real[], NULL FROM documents WHERE {whose} AND id = ANY($3::text[])
+ORDER BY distance NULLS LAST, id
+"""  # noqa: S608 -- column names and conditions are ours; what comes from outside is a parameter
+
+
+_SEARCH = _search_of("tenant = $4")
+_SEARCH_ALL = _search_of("TRUE")
+_ALL = f"SELECT {_COLUMNS}, embedding::real[] FROM documents"  # noqa: S608 -- as above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Documents by their vectors, nearest first, and others by their ids; with the vectors of both."""
+
+    near: list[Document]
+    others: list[Document]
+    vectors: Mapping[Name, Sequence[float]]
 
 
 class VectorStore:
@@ -130,18 +167,28 @@ class VectorStore:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _SCHEMA_LOCK)
             await connection.execute(_SCHEMA)
 
-    async def put(self, documents: Sequence[Document], vectors: Sequence[Sequence[float]]) -> None:
-        """Store documents with their vectors, replacing those of the same tenant and id, and lift their tombstones."""
-        columns = zip(
-            *(
-                (d.tenant, d.id, d.title, d.text, d.topic, msgspec.json.encode(d.facts).decode(), _literal(vector))
-                for d, vector in zip(documents, vectors, strict=True)
-            ),
-            strict=True,
-        )
+    async def put(
+        self,
+        documents: Sequence[Document],
+        vectors: Sequence[Sequence[float]],
+        *,
+        quarantined: Mapping[Name, str] = NOTHING,
+    ) -> None:
+        """Store documents with their vectors, replacing those of the same tenant and id.
+
+        That lifts their tombstones and releases them from quarantine; into that go `quarantined`, each with its reason.
+        """
+        rows = [
+            (d.tenant, d.id, d.title, d.text, d.topic, msgspec.json.encode(d.facts).decode(), _literal(vector))
+            for d, vector in zip(documents, vectors, strict=True)
+        ]
         async with self._connection() as connection, connection.transaction():
-            await connection.execute(_PUT, *(list(column) for column in columns))
-            await connection.execute(_LIFT, [d.tenant for d in documents], [d.id for d in documents])
+            if rows:
+                await connection.execute(_PUT, *(list(column) for column in zip(*rows, strict=True)))
+            names = [d.tenant for d in documents], [d.id for d in documents]
+            await connection.execute(_LIFT, *names)
+            await connection.execute(_RELEASE, *names)
+            await connection.execute(_QUARANTINE, *_reasons(quarantined))
 
     async def bury(self, names: Collection[Name]) -> None:
         """Keep these tombstones."""
@@ -154,29 +201,46 @@ class VectorStore:
             rows = await connection.fetch("SELECT tenant, id FROM tombstones")
         return [(tenant, id_) for tenant, id_ in rows]
 
+    async def quarantine(self, reasons: Mapping[Name, str]) -> None:
+        """Keep these in quarantine."""
+        async with self._connection() as connection:
+            await connection.execute(_QUARANTINE, *_reasons(reasons))
+
+    async def quarantined(self) -> dict[Name, str]:
+        """Return everything that is kept in quarantine, and why."""
+        async with self._connection() as connection:
+            rows = await connection.fetch("SELECT tenant, id, reason FROM quarantine")
+        return {(tenant, id_): reason for tenant, id_, reason in rows}
+
     async def purge(self) -> list[Name]:
         """Remove the documents that lie under a tombstone, which stays; return their names."""
         async with self._connection() as connection:
             rows = await connection.fetch(_PURGE)
         return [(tenant, id_) for tenant, id_ in rows]
 
-    async def search(self, tenant: str | None, vector: Sequence[float], *, limit: int) -> list[Document]:
-        """Return the tenant's `limit` documents nearest to `vector` by cosine distance, nearest first.
+    async def search(
+        self, tenant: str | None, vector: Sequence[float], *, limit: int, others: Collection[str] = ()
+    ) -> Found:
+        """Find the tenant's `limit` documents nearest to `vector` by cosine distance, and those of which `others` are
+        the ids.
 
         Without a tenant, everybody's: what a stack does that forgets the filter.
         """
+        whose = () if tenant is None else (tenant,)
+        query = _SEARCH_ALL if tenant is None else _SEARCH
         async with self._connection() as connection:
-            if tenant is None:
-                rows = await connection.fetch(_SEARCH_ALL, _literal(vector), limit)
-            else:
-                rows = await connection.fetch(_SEARCH, tenant, _literal(vector), limit)
-        return [_document(row) for row in rows]
+            rows = await connection.fetch(query, _literal(vector), limit, list(others), *whose)
+        return Found(
+            near=[_document(row) for row in rows if row["distance"] is not None],
+            others=[_document(row) for row in rows if row["distance"] is None],
+            vectors={(row["tenant"], row["id"]): row["vector"] for row in rows},
+        )
 
-    async def all(self) -> list[Document]:
-        """Return every tenant's documents: what the keyword index is built from."""
+    async def all(self) -> list[tuple[Document, Sequence[float]]]:
+        """Return every tenant's documents with their vectors: what is kept in memory is built from them."""
         async with self._connection() as connection:
             rows = await connection.fetch(_ALL)
-        return [_document(row) for row in rows]
+        return [(_document(row), row[-1]) for row in rows]
 
     async def ids(self) -> list[str]:
         """Return the ids of every tenant's documents, one as often as tenants have it."""
@@ -194,6 +258,11 @@ class VectorStore:
             self._pool = None
 
 
+def _reasons(quarantined: Mapping[Name, str]) -> tuple[list[str], list[str], list[str]]:
+    tenants, ids = [tenant for tenant, _ in quarantined], [id_ for _, id_ in quarantined]
+    return tenants, ids, [str(reason) for reason in quarantined.values()]
+
+
 async def _keep(_connection: object) -> None:
     """Instead of asyncpg's reset on release, a round trip for each query: no session here changes any setting."""
 
@@ -203,5 +272,5 @@ def _literal(vector: Sequence[float]) -> str:
 
 
 def _document(row: asyncpg.Record) -> Document:
-    id_, tenant, title, body, topic = row
+    id_, tenant, title, body, topic, *_ = row
     return Document(id=id_, tenant=tenant, title=title, text=body, topic=topic)
