@@ -1,10 +1,13 @@
 """The cache: small JSON records in Valkey, each with its tenant and the time it was stored.
 
 A dead cache must cost nothing but its advantage: every failure here is a miss, and its breaker keeps it cheap.
+
+Writes wait for a moment and then go together: each by itself cost as much as a read, and the first of a question's came
+between it and its model.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Generic, TypeVar
 
 import msgspec
@@ -22,6 +25,8 @@ __all__ = ["Cache", "Cached", "JsonCache"]
 
 NAME = "cache"
 _MAX_PENDING_WRITES = 256
+_WRITE_AFTER_S = 0.02
+"""How long a write waits for others. Until then it is read from here."""
 _LOST = (ValkeyError, OSError, RuntimeError)
 """How the client fails. RuntimeError is uvloop's, for a write to a connection that was reset an instant before."""
 
@@ -42,12 +47,19 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class Cache:
-    """Raw gets and puts through the breaker. Writes happen behind the request's back; `aclose` ends them."""
+    """Raw gets and puts through the breaker. Writes happen behind the request's back; `aclose` ends them.
 
-    def __init__(self, url: str, dependency: Dependency) -> None:
+    `on_stored` is told how many records were stored.
+    """
+
+    def __init__(
+        self, url: str, dependency: Dependency, *, on_stored: Callable[[int], None] = lambda _count: None
+    ) -> None:
         self._url = url
         self._dependency = dependency
+        self._on_stored = on_stored
         self._client = self._new_client()
+        self._pending: dict[str, tuple[bytes, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _new_client(self) -> valkey.Valkey:
@@ -63,6 +75,8 @@ class Cache:
 
     async def get(self, key: str, attempts: Attempts) -> bytes | None:
         """Return what is stored under `key`; raise DependencyError when the cache gives no answer."""
+        if key in self._pending:
+            return self._pending[key][0]
 
         async def work() -> bytes | None:
             try:
@@ -75,13 +89,21 @@ class Cache:
 
     def put_later(self, key: str, value: bytes, *, ttl: float) -> None:
         """Store in the background, `ttl` in seconds; dropped when the cache is away or too many writes wait."""
-        if len(self._tasks) < _MAX_PENDING_WRITES:
-            self._spawn(self._put(key, value, ttl))
+        if not self._pending:
+            self._spawn(self._write())
+        if len(self._pending) < _MAX_PENDING_WRITES:
+            self._pending[key] = (value, ttl)
 
-    async def _put(self, key: str, value: bytes, ttl: float) -> None:
+    async def _write(self) -> None:
+        await asyncio.sleep(_WRITE_AFTER_S)
+        pending, self._pending = self._pending, {}
+
         async def work() -> None:
             try:
-                await self._client.set(key, value, px=max(int(ttl * 1000), 1))
+                async with self._client.pipeline(transaction=False) as pipeline:
+                    for key, (value, ttl) in pending.items():
+                        pipeline.set(key, value, px=max(int(ttl * 1000), 1))
+                    await pipeline.execute()
             except _LOST as error:
                 raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
 
@@ -89,6 +111,7 @@ class Cache:
             await self._dependency.call(work, Attempts())
         except DependencyError:
             return  # counted by the breaker and the metrics; a request must not suffer for it
+        self._on_stored(len(pending))
 
     def renew(self) -> None:
         """Start with no connections; see `HttpPeer.renew`."""

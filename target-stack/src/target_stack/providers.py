@@ -82,6 +82,11 @@ class Provider:
         self._timeouts = timeouts
         self._retry_after = RetryAfter(clock, honoured=honour_retry_after)
 
+    @property
+    def available(self) -> bool:
+        """Whether a call would reach it now: its breaker admits one, and it has not asked to be left alone."""
+        return self._dependency.breaker.admits and self._retry_after.left() <= 0
+
     async def stream(
         self, model: str, messages: Sequence[Message], *, tenant: str, max_tokens: int | None, attempts: Attempts
     ) -> AsyncGenerator[Token | Completion, None]:

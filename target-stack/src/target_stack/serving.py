@@ -22,11 +22,15 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """How an answer was made. `cache_age_s` is in seconds, `attempts` counts calls per dependency."""
+    """How an answer was made. `cache_age_s` is in seconds, `attempts` counts calls per dependency.
+
+    `failover`: the answer was another provider's turn. That is no degradation: all of them have the same models.
+    """
 
     request_id: str
     model: str
     provider: str
+    failover: bool = False
     policy: PolicyName
     service_mode: str = "full"
     degradation_level: int

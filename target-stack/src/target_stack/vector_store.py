@@ -67,10 +67,10 @@ RETURNING documents.tenant, documents.id
 """
 _COLUMNS = "id, tenant, title, body, topic"
 _SEARCH = f"""
-SELECT {_COLUMNS} FROM documents WHERE tenant = $1 ORDER BY embedding <=> $2::text::vector, id LIMIT $3
+SELECT {_COLUMNS} FROM documents WHERE tenant = $1 ORDER BY embedding <=> $2::real[]::vector, id LIMIT $3
 """  # noqa: S608 -- column names are ours; what comes from outside is a parameter
 _SEARCH_ALL = f"""
-SELECT {_COLUMNS} FROM documents ORDER BY embedding <=> $1::text::vector, id LIMIT $2
+SELECT {_COLUMNS} FROM documents ORDER BY embedding <=> $1::real[]::vector, id LIMIT $2
 """  # noqa: S608 -- as above
 _ALL = f"SELECT {_COLUMNS} FROM documents"  # noqa: S608 -- as above
 
@@ -167,9 +167,9 @@ class VectorStore:
         """
         async with self._connection() as connection:
             if tenant is None:
-                rows = await connection.fetch(_SEARCH_ALL, _literal(vector), limit)
+                rows = await connection.fetch(_SEARCH_ALL, vector, limit)
             else:
-                rows = await connection.fetch(_SEARCH, tenant, _literal(vector), limit)
+                rows = await connection.fetch(_SEARCH, tenant, vector, limit)
         return [_document(row) for row in rows]
 
     async def all(self) -> list[Document]:
