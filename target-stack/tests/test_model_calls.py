@@ -111,7 +111,6 @@ def test_a_provider_is_told_the_tenant_and_nothing_else_of_the_caller(stack: Sta
         assert {name for one in headers for name in one} == {
             "accept",
             "accept-encoding",
-            "connection",
             "content-length",
             "content-type",
             "host",
