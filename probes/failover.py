@@ -24,7 +24,8 @@ def failover(
     """The share of requests that another provider than the first answered.
 
     A request that got no complete answer counts against it, as does an answer that names no provider. An answer of
-    level 0 for which no provider was called came from the cache as it does on any day, and is left out.
+    level 0 for which no provider was called came from the cache as it does on any day, and is left out. Where others
+    than the first have a share of the requests on any day, that share counts as well: ask for more.
 
     Args:
         first: the provider that answers when all is well, by its name in the answers.

@@ -319,6 +319,10 @@ def metric(service: httpx.Client, sample: str) -> float:
     return 0.0
 
 
+ALL_TO_THE_FIRST = {"providers.shares": "100/0/0"}
+"""Who answers is no chance then, in tests that are not about shares."""
+
+
 class Stack:
     """Everything but the gateways, which each test starts with settings of its own."""
 
@@ -405,7 +409,7 @@ class Stack:
                 "STACK_EMBEDDING_URL": f"http://127.0.0.1:{self.embedding_port}",
                 "STACK_PROVIDERS": providers,
                 "STACK_TOKENS": str(self._tokens),
-                "STACK_SETTINGS": json.dumps(settings or {}),
+                "STACK_SETTINGS": json.dumps(ALL_TO_THE_FIRST | (settings or {})),
                 **environ,
             },
         )

@@ -33,12 +33,14 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(calls=st.integers(1, 5))
     def begin(self, calls: int) -> None:
         for _ in range(calls):
-            before = self.breaker.state
+            before, admits = self.breaker.state, self.breaker.admits
             try:
                 permit = self.breaker.acquire()
             except CircuitOpenError:
+                assert not admits, "refused what it said it would admit"
                 assert before is not State.CLOSED, "a closed breaker refused a call"
                 continue
+            assert admits, "admitted what it said it would refuse"
             assert before is not State.OPEN or self.clock.now >= self.open_until, "let through too early"
             self.under_way.append(permit)
             if self.breaker.state is State.HALF_OPEN:

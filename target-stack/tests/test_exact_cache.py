@@ -146,3 +146,44 @@ def test_records_say_whose_they_are(clock: FakeClock) -> None:
     records(memory, clock).put("acme", "k", "value")
     (stored,) = memory.stored.values()
     assert msgspec.json.decode(stored) == {"tenant": "acme", "stored_at": clock.now, "value": "value"}
+
+
+class _Recorder:
+    """A client that keeps what is sent together."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[str]] = []
+        self._commands: list[str] = []
+
+    def pipeline(self, *, transaction: bool) -> "_Recorder":
+        assert not transaction
+        return self
+
+    async def __aenter__(self) -> "_Recorder":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._commands = []
+
+    def set(self, key: str, _value: bytes, *, px: int) -> None:
+        self._commands.append(f"{key} {px}")
+
+    async def execute(self) -> None:
+        self.sent.append(self._commands)
+
+
+def test_writes_of_one_moment_go_together_and_are_read_until_then(clock: FakeClock) -> None:
+    async def scenario() -> None:
+        stored: list[int] = []
+        dependency = Dependency("cache", CircuitBreaker(BreakerConfig(), clock), GatewayMetrics(), timeout=0.5)
+        cache = Cache("redis://127.0.0.1:1/0", dependency, on_stored=stored.append)
+        client = _Recorder()
+        cache._client = client  # type: ignore[assignment] # what is sent together is what this test is about
+        for key in ("a", "b", "a"):
+            cache.put_later(key, key.encode(), ttl=2)
+        assert await cache.get("b", Attempts()) == b"b"
+        await asyncio.gather(*cache._tasks)
+        assert client.sent == [["a 2000", "b 2000"]]
+        assert stored == [2]
+
+    asyncio.run(scenario())

@@ -1,6 +1,7 @@
 """Retries and deadlines between real processes, against a provider that does as it is told."""
 
 import time
+from collections import Counter
 
 import pytest
 from harness import ACME, GLOBEX, Gateway, Stack, wait_until
@@ -110,7 +111,6 @@ def test_a_provider_is_told_the_tenant_and_nothing_else_of_the_caller(stack: Sta
         assert {name for one in headers for name in one} == {
             "accept",
             "accept-encoding",
-            "connection",
             "content-length",
             "content-type",
             "host",
@@ -129,3 +129,19 @@ def test_without_deadlines_the_work_goes_on_when_the_caller_has_left(stack: Stac
     with stack.gateway(settings, STACK_PROVIDERS=slow) as gateway:
         gateway.abandon(REFUNDS, stream=False)
         wait_until(lambda: gateway.metric(ok) == 1, "the call nobody waits for is made to its end")
+
+
+def test_a_second_provider_has_its_share_on_any_day_and_all_of_it_when_the_first_fails(stack: Stack) -> None:
+    settings = {"exact-cache": False, "providers.shares": "80/15/5", "llm-primary.breaker.failures": 1}
+    with scripted(Scripted()) as script:
+        with stack.gateway(settings) as gateway:
+            answers = [gateway.ask(f"{REFUNDS} {n}").serving for n in range(19)]
+            assert Counter(one["provider"] for one in answers) == {"llm-primary": 16, "llm-secondary": 3}
+            assert {(one["degradation_level"], one["failover"], *one["warnings"]) for one in answers} == {(0, False)}
+            assert gateway.metric('fallback_total{kind="provider"}') == 0
+        with stack.gateway(settings, **chain(script, stack)) as gateway:
+            answers = [gateway.ask(f"{REFUNDS} {n}").serving for n in range(19)]
+            assert {(one["provider"], one["degradation_level"]) for one in answers} == {("llm-secondary", 0)}
+            assert Counter(one["failover"] for one in answers) == {True: 16, False: 3}
+            assert gateway.metric('fallback_total{kind="provider"}') == 16
+            assert (len(script.asked), gateway.breaker("llm-primary")) == (1, "open")

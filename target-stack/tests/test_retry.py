@@ -28,6 +28,7 @@ class FakeProvider:
     name: str
     models: tuple[str, ...] = ("large", "mini")
     outstanding: int = 0
+    available: bool = True
 
 
 def status(code: int, retry_after: str | None = None, declared: str | None = None) -> DependencyError:

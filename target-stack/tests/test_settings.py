@@ -23,6 +23,7 @@ def test_every_dependency_has_a_breaker_with_its_preset() -> None:
         "embedding": (3, 60),
         "llm-primary": (3, 60),
         "llm-secondary": (3, 60),
+        "llm-tertiary": (3, 60),
         "inference-1": (3, 10),
         "inference-2": (3, 10),
     }

@@ -72,10 +72,10 @@ def prime(
     gateway: Gateway, question: str, kinds: tuple[str, ...] = ("retrieval", "exact", "answer", "semantic")
 ) -> None:
     """Ask once and wait until the answer's background writes have been made."""
-    before = gateway.metric('dependency_calls_total{dependency="cache",outcome="ok"}')
+    before = gateway.metric("cache_writes_total")
     ask_until(gateway, question, 0)
     wait_until(
-        lambda: gateway.metric('dependency_calls_total{dependency="cache",outcome="ok"}') >= before + len(kinds),
+        lambda: gateway.metric("cache_writes_total") >= before + len(kinds),
         "the cache is written",
     )
 
@@ -224,12 +224,14 @@ def test_idle_connections_over_a_cut_link_do_not_spoil_the_first_probes(stack: S
             return [event["to"] for event in gateway.events(dependency)[before:]]
 
         # Enough idle connections that three probes could all meet a dead one; how many a crowd opens is up to chance.
+        # Writes to the cache go together, so one connection may do there.
+        enough = {name: 1 if name == "cache" else 3 for name in links}
         for _ in range(20):
             come()
-            if all(link.connections >= 3 for link in links.values()):
+            if all(link.connections >= enough[name] for name, link in links.items()):
                 break
         for dependency, link in links.items():
-            assert link.connections >= 3
+            assert link.connections >= enough[dependency]
             states = [cut_and_heal(dependency, link)]
             # A busy machine may spoil a probe once.
             while states[-1] != ["open", "half-open", "closed"] and len(states) < 3:

@@ -40,6 +40,13 @@ def test_replicas_are_part_of_it_only_where_they_are_asked_for() -> None:
     assert set(hosted.links) - set(usual.links) == {("gateway", name) for name in REPLICAS}
 
 
+def test_a_third_provider_is_part_of_it_only_where_it_is_asked_for() -> None:
+    usual, more = EmbeddedTarget.topology_of({}), EmbeddedTarget.topology_of({"providers.tertiary": True})
+    assert set(more.services) - set(usual.services) == {"llm-tertiary"}
+    assert set(more.dependencies) - set(usual.dependencies) == {"llm-tertiary"}
+    assert set(more.http_links) - set(usual.http_links) == {("gateway", "llm-tertiary")}
+
+
 def test_an_experiment_may_break_what_its_settings_bring_about(tmp_path: Path) -> None:
     file = tmp_path / "e.yaml"
     file.write_text(EXPERIMENT.format(settings="{main-model.served-by: self-hosted}"))

@@ -90,3 +90,16 @@ def test_without_the_limit_between_tokens_a_stall_is_not_noticed_in_time(chaos: 
 def test_without_the_breaker_every_stream_stalls(chaos: Chaos) -> None:
     expected = fails(("during", "breaker"), ("during", "availability"))
     chaos.run_defenceless("stream_stall.yaml", "--set", "breaker=off", "--no-abort", expect=expected)
+
+
+def test_a_standby_that_has_failed_is_known_before_it_is_needed(chaos: Chaos) -> None:
+    def unnoticed(result: Result) -> None:
+        passes(result)
+        assert set(outcomes(result)) == {"ok"}
+
+    chaos.run("warm_standby.yaml", expect=unnoticed)
+
+
+def test_a_standby_without_a_share_fails_unnoticed(chaos: Chaos) -> None:
+    expected = fails(("during", "breaker"), spares=[("during", "degradation")])
+    chaos.run_defenceless("warm_standby.yaml", "--set", "providers.shares=100/0/0", expect=expected)

@@ -277,7 +277,7 @@ class Answerer:
         used = kinds.get(serving.retrieval, [])
         if serving.degradation_level == SMALL_MODEL_LEVEL:
             used = [*used, "small_model"]
-        if not serving.cache_used and serving.provider not in self._chain.first:
+        if serving.failover:
             used = [*used, "provider"]
         return used
 

@@ -147,6 +147,13 @@ class CircuitBreaker:
         """How often it has gone all the way from closed to open and back."""
         return self._oscillations
 
+    @property
+    def admits(self) -> bool:
+        """Whether a call that is made now would be let through."""
+        if self._state is State.OPEN:
+            return self._open_until <= self._clock.monotonic()
+        return self._state is State.CLOSED or self._probes_given < self._config.probes
+
     def acquire(self) -> Permit:
         """Return leave for one call; raise CircuitOpenError when the call must not be made."""
         if not self._config.enabled:

@@ -1,10 +1,13 @@
 """The cache: small JSON records in Valkey, each with its tenant and the time it was stored.
 
 A dead cache must cost nothing but its advantage: every failure here is a miss, and its breaker keeps it cheap.
+
+Writes wait for a moment and then go together: each by itself cost as much as a read, and the first of a question's came
+between it and its model.
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Generic, TypeVar, cast
 
 import msgspec
@@ -22,6 +25,8 @@ __all__ = ["Cache", "Cached", "JsonCache"]
 
 NAME = "cache"
 _MAX_PENDING_WRITES = 256
+_WRITE_AFTER_S = 0.02
+"""How long a write waits for others. Until then it is read from here."""
 _LOST = (ValkeyError, OSError, RuntimeError)
 """How the client fails. RuntimeError is uvloop's, for a write to a connection that was reset an instant before."""
 
@@ -42,12 +47,20 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class Cache:
-    """Raw gets and puts through the breaker. Writes happen behind the request's back; `aclose` ends them."""
+    """Raw gets and puts through the breaker. Writes happen behind the request's back; `aclose` ends them.
 
-    def __init__(self, url: str, dependency: Dependency) -> None:
+    `on_stored` is told how many records were stored.
+    """
+
+    def __init__(
+        self, url: str, dependency: Dependency, *, on_stored: Callable[[int], None] = lambda _count: None
+    ) -> None:
         self._url = url
         self._dependency = dependency
+        self._on_stored = on_stored
         self._client = self._new_client()
+        self._pending: dict[tuple[str, str | None], tuple[bytes, float]] = {}
+        """Value and time to live, by key and member."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def _new_client(self) -> valkey.Valkey:
@@ -63,6 +76,8 @@ class Cache:
 
     async def get(self, key: str, attempts: Attempts) -> bytes | None:
         """Return what is stored under `key`; raise DependencyError when the cache gives no answer."""
+        if (key, None) in self._pending:
+            return self._pending[key, None][0]
 
         async def work() -> bytes | None:
             try:
@@ -75,13 +90,33 @@ class Cache:
 
     def put_later(self, key: str, value: bytes, *, ttl: float) -> None:
         """Store in the background, `ttl` in seconds; dropped when the cache is away or too many writes wait."""
-        if len(self._tasks) < _MAX_PENDING_WRITES:
-            self._spawn(self._put(key, value, ttl))
+        self._later((key, None), value, ttl)
 
-    async def _put(self, key: str, value: bytes, ttl: float) -> None:
+    def put_member_later(self, key: str, member: str, value: bytes, *, ttl: float) -> None:
+        """Store in the background as one of the members under `key`, all of which then last `ttl` seconds from then."""
+        self._later((key, member), value, ttl)
+
+    def _later(self, place: tuple[str, str | None], value: bytes, ttl: float) -> None:
+        if not self._pending:
+            self._spawn(self._write())
+        if len(self._pending) < _MAX_PENDING_WRITES:
+            self._pending[place] = (value, ttl)
+
+    async def _write(self) -> None:
+        await asyncio.sleep(_WRITE_AFTER_S)
+        pending, self._pending = self._pending, {}
+
         async def work() -> None:
             try:
-                await self._client.set(key, value, px=max(int(ttl * 1000), 1))
+                async with self._client.pipeline(transaction=False) as pipeline:
+                    for (key, member), (value, ttl) in pending.items():
+                        lasts = max(int(ttl * 1000), 1)
+                        if member is None:
+                            pipeline.set(key, value, px=lasts)
+                        else:
+                            pipeline.execute_command("HSET", key, member, value)
+                            pipeline.execute_command("PEXPIRE", key, lasts)
+                    await pipeline.execute()
             except _LOST as error:
                 raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
 
@@ -89,6 +124,7 @@ class Cache:
             await self._dependency.call(work, Attempts())
         except DependencyError:
             return  # counted by the breaker and the metrics; a request must not suffer for it
+        self._on_stored(len(pending))
 
     async def members(self, key: str, attempts: Attempts) -> list[bytes]:
         """Return all that is stored under `key` by member; raise DependencyError when the cache gives no answer."""
@@ -101,26 +137,6 @@ class Cache:
                 raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
 
         return await self._dependency.call(work, attempts)
-
-    def put_member_later(self, key: str, member: str, value: bytes, *, ttl: float) -> None:
-        """Store in the background as one of the members under `key`, all of which then last `ttl` seconds from now."""
-        if len(self._tasks) < _MAX_PENDING_WRITES:
-            self._spawn(self._put_member(key, member, value, ttl))
-
-    async def _put_member(self, key: str, member: str, value: bytes, ttl: float) -> None:
-        async def work() -> None:
-            try:
-                async with self._client.pipeline(transaction=False) as pipeline:
-                    pipeline.execute_command("HSET", key, member, value)
-                    pipeline.execute_command("PEXPIRE", key, max(int(ttl * 1000), 1))
-                    await pipeline.execute()
-            except _LOST as error:
-                raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
-
-        try:
-            await self._dependency.call(work, Attempts())
-        except DependencyError:
-            return  # as for a single record
 
     def renew(self) -> None:
         """Start with no connections; see `HttpPeer.renew`."""

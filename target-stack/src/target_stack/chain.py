@@ -1,14 +1,15 @@
 """The provider chain: who is called for one request, in what order, and how soon.
 
-Providers come in the order of failover; before them the replicas of a self-hosted model, where there are any. Which
-calls are retries, and what those may cost, is the retry budget's to say.
+Whose turn it is by its share is asked first, then the others in the order of failover. Where that one would not be
+reached, its turn is another's, by their shares too. Replicas of a self-hosted model, where there are any, come before
+all providers, which then have no share. Which calls are retries, and what those may cost, is the retry budget's to say.
 """
 
 import dataclasses
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from target_stack.clock import Clock
@@ -18,6 +19,7 @@ from target_stack.ladder import ModelClass
 from target_stack.providers import Provider
 from target_stack.replicas import ReplicaPool
 from target_stack.retry import NAIVE_TRIES, Retries, RetryBudget, RetryConfig, RetryMode
+from target_stack.shares import Shares
 
 __all__ = ["Candidate", "ProviderChain"]
 
@@ -26,16 +28,20 @@ REPLICAS_SERVICE = "inference"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A call worth trying, after a wait of so many seconds."""
+    """A call worth trying, after a wait of so many seconds. `failover`: it was another provider's turn."""
 
     provider: Provider
     model: str
     model_class: ModelClass
+    failover: bool = False
     wait: float = 0.0
 
 
 class ProviderChain:
-    """Pure choice, but for the replicas' turns. `on_retry` is told the dependency and made, no_budget or no_time."""
+    """Pure choice, but for the turns. `on_retry` is told the dependency and made, no_budget or no_time.
+
+    `shares` are by provider; without them every turn is the first one's.
+    """
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class ProviderChain:
         retry: RetryConfig,
         budget: RetryBudget,
         failover: bool,
+        shares: Mapping[str, float] | None = None,
         replicas: ReplicaPool[Provider] | None = None,
         on_retry: Callable[[str, str], None] = lambda _name, _outcome: None,
     ) -> None:
@@ -55,15 +62,12 @@ class ProviderChain:
         self._rng = rng
         self._replicas = replicas
         self._failover = failover
+        shares = shares or {self._providers[0].name: 1.0}
+        self._turns, self._vacant_turns = Shares(shares), Shares(shares)
         self._retry = retry
         self._budget = budget
         self._on_retry = on_retry
         self.models = models
-
-    @property
-    def first(self) -> frozenset[str]:
-        """Names of those of whom one answers when all is well."""
-        return frozenset(self._replicas.names if self._replicas else (self._providers[0].name,))
 
     def candidates(
         self,
@@ -78,9 +82,9 @@ class ProviderChain:
         The caller waits as long as the candidate says, and notes each failure under its dependency's name before it
         asks for the next. Without `retries` nothing is called twice.
         """
-        providers = self._in_order()
+        providers, meant = self._in_order(self.models[classes[0]])
         wanted = [
-            Candidate(provider, self.models[model_class], model_class)
+            Candidate(provider, self.models[model_class], model_class, failover=provider.name not in meant)
             for model_class in classes
             for provider in providers
             if self.models[model_class] in provider.models
@@ -112,7 +116,7 @@ class ProviderChain:
                     continue
                 self._on_retry(name, "made")
             tried[chosen] += 1
-            yield Candidate(chosen.provider, chosen.model, chosen.model_class, wait)
+            yield dataclasses.replace(chosen, wait=wait)
             failure = failures[name]
             if failure.kind is not FailureKind.REFUSED:
                 retries.called(service)
@@ -130,7 +134,16 @@ class ProviderChain:
     def _service(self, name: str) -> str:
         return REPLICAS_SERVICE if self._replicas and name in self._replicas.names else name
 
-    def _in_order(self) -> Sequence[Provider]:
-        if self._failover:
-            return (*(self._replicas.order() if self._replicas else ()), *self._providers)
-        return (self._replicas.first() if self._replicas else self._providers[0],)
+    def _in_order(self, model: str) -> tuple[Sequence[Provider], Collection[str]]:
+        """Return whom to ask, and of whom one would be the first on a day on which all are well."""
+        if self._replicas:
+            replicas = (*self._replicas.order(), *self._providers) if self._failover else (self._replicas.first(),)
+            return replicas, self._replicas.names
+        serving = {one.name: one for one in self._providers if model in one.models}
+        meant = self._turns.take(serving) or self._providers[0].name
+        first: str | None = meant
+        if self._failover and not (meant in serving and serving[meant].available):
+            first = self._vacant_turns.take([name for name, one in serving.items() if one.available])
+        ahead = [one for one in self._providers if one.name == first]
+        behind = [one for one in self._providers if one.name != first]
+        return (*ahead, *behind) if self._failover else ahead, (meant,)

@@ -43,7 +43,8 @@ def error_response(error: StackError, headers: dict[str, str] | None = None) -> 
 class ChatEndpoint:
     """Reads a request; the response does the work, so that it can watch the client leave.
 
-    An ASGI application, not a view: every token of a stream would pass through one more layer of Starlette's.
+    An ASGI application, not a view: every token of a stream would pass through one more layer of Starlette's. An
+    exception that nobody expected is answered here and raised, for the server to log.
     """
 
     def __init__(
@@ -69,8 +70,14 @@ class ChatEndpoint:
         self._decoder = msgspec.json.Decoder(ChatRequest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._response_to(Request(scope, receive))
-        await response(scope, receive, send)
+        response: Response | None = None
+        try:
+            response = await self._response_to(Request(scope, receive))
+            await response(scope, receive, send)
+        except Exception:
+            if not (isinstance(response, _LiveResponse) and response.begun):
+                await send_response(send, error_response(StackError(500, "Internal error.", code="internal_error")))
+            raise
 
     async def _response_to(self, request: Request) -> Response:
         arrived_at = self._clock.monotonic()
@@ -151,7 +158,8 @@ class _LiveResponse(Response):
         self._heed_leaving = heed_leaving
         self._id = f"chatcmpl-{question.request_id}"
         self._created = int(clock.unix())
-        self._begun: Serving | None = None
+        self.begun: Serving | None = None
+        """What the answer said of itself at its beginning."""
         self._outcome = "abandoned"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,7 +181,7 @@ class _LiveResponse(Response):
             self._log()
         if not work.cancelled():
             work.result()
-        elif self._stream and self._begun:
+        elif self._stream and self.begun:
             self._metrics.stream_failures.labels("client_gone").inc()
 
     async def _respond(self, send: Send) -> None:
@@ -195,7 +203,7 @@ class _LiveResponse(Response):
             async for part in parts:
                 match part:
                     case Begin(serving):
-                        self._begun = serving
+                        self.begun = serving
                     case Text(piece):
                         text.append(piece)
                     case Finish(reason, serving):
@@ -216,31 +224,33 @@ class _LiveResponse(Response):
         return Response(msgspec.json.encode(body), media_type="application/json", headers=headers_of(serving))
 
     async def _respond_with_events(self, send: Send) -> None:
-        chunks = Chunks(self._id, "", self._created)
+        chunks, lead = Chunks(self._id, "", self._created), b""
         try:
             async with aclosing(self._answerer.answer(self._question)) as parts:
                 async for part in parts:
                     match part:
                         case Text(piece):
-                            await send_body(send, chunks.text(piece))
+                            # The first chunk, which has no text, goes with the second: to send is what costs most here.
+                            await send_body(send, lead + chunks.text(piece))
+                            lead = b""
                         case Begin(serving):
                             chunks = Chunks(self._id, serving.model, self._created)
+                            lead = chunks.role()
                             await self._begin(send, serving)
-                            await send_body(send, chunks.role())
                         case Finish(reason, serving):
                             self._outcome = "ok"
-                            await send_body(send, self._end(chunks, reason, serving), last=True)
+                            await send_body(send, lead + self._end(chunks, reason, serving), last=True)
         except BrokenStreamError as error:
             self._outcome = error.error.code
             self._metrics.stream_failures.labels(error.reason).inc()
             self._metrics.errors.labels(error.error.source.value).inc()
-            await self._end_with_error(send, error.error, error.serving)
+            await self._end_with_error(send, error.error, error.serving, lead=lead)
 
     async def _begin(self, send: Send, serving: Serving) -> None:
         headers = {"content-type": "text/event-stream", "cache-control": "no-cache", **headers_of(serving)}
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})
-        self._begun = serving
+        self.begun = serving
 
     def _end(self, chunks: Chunks, reason: str, serving: Serving) -> bytes:
         """`serving` rides on the last chunk; a client that asked for usage gets it on a chunk without choices."""
@@ -250,22 +260,22 @@ class _LiveResponse(Response):
             last = chunks.end(reason, serving=serving)
         return last + encode(DONE)
 
-    async def _end_with_error(self, send: Send, error: StackError, serving: Serving) -> None:
+    async def _end_with_error(self, send: Send, error: StackError, serving: Serving, *, lead: bytes = b"") -> None:
         event = {"error": error.body(), "serving": serving}
-        await send_body(send, encode(msgspec.json.encode(event)) + encode(DONE), last=True)
+        await send_body(send, lead + encode(msgspec.json.encode(event)) + encode(DONE), last=True)
 
     async def _stopped(self, send: Send) -> None:
         self._outcome = "shutting_down"
         error = StackError(503, "The gateway is shutting down.", code="shutting_down")
         self._metrics.errors.labels(error.source.value).inc()
-        if self._stream and self._begun is not None:
+        if self._stream and self.begun is not None:
             self._metrics.stream_failures.labels("shutdown").inc()
-            await self._end_with_error(send, error, self._begun)
+            await self._end_with_error(send, error, self.begun)
         else:
             await send_response(send, error_response(error, {"x-request-id": self._question.request_id}))
 
     def _log(self) -> None:
-        question, begun = self._question, self._begun
+        question, begun = self._question, self.begun
         log.info(
             "answered" if self._outcome == "ok" else "failed",
             request_id=question.request_id,

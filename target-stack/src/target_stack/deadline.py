@@ -32,7 +32,12 @@ class Deadline:
 
     def left_downstream(self) -> float:
         """Return how many seconds a downstream call may take."""
-        return max(self.left() - self.margin, 0.0)
+        return max(self.at_downstream - self.clock.monotonic(), 0.0) if self.clock is not None else math.inf
+
+    @property
+    def at_downstream(self) -> float:
+        """When downstream calls must be over, on the clock."""
+        return self.at - self.margin
 
     def headers(self) -> dict[str, str]:
         """Return what tells a service that is called now how long it has."""

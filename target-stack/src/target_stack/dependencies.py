@@ -7,7 +7,7 @@ from target_stack.breaker import BreakerConfig, CircuitBreaker, State, Transitio
 from target_stack.clock import Clock
 from target_stack.dependency import Dependency
 from target_stack.events import EventRing
-from target_stack.language_models import replicas_of
+from target_stack.language_models import providers_of, replicas_of
 from target_stack.metrics import GatewayMetrics
 from target_stack.retry import NAIVE_TRIES, RetryMode
 from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, Settings
@@ -41,8 +41,8 @@ def dependencies(
         timeout = settings.number("llm.timeout" if name in (*PROVIDERS, *REPLICAS) else f"{name}.timeout")
         return Dependency(name, breaker, metrics, timeout=timeout, tries=tries)
 
-    replicas = replicas_of(settings)
-    return {name: dependency(name) for name in DEPENDENCIES if name not in REPLICAS or name in replicas}
+    absent = {*PROVIDERS, *REPLICAS} - {*providers_of(settings), *replicas_of(settings)}
+    return {name: dependency(name) for name in DEPENDENCIES if name not in absent}
 
 
 def _breaker_config(settings: Settings, name: str) -> BreakerConfig:

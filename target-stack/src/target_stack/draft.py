@@ -140,7 +140,11 @@ class Run:
         )
         name = candidate.provider.name
         serving = self._serving(
-            making, model=candidate.model, provider=name, cache_used=retrieved.source is Source.CACHED
+            making,
+            model=candidate.model,
+            provider=name,
+            cache_used=retrieved.source is Source.CACHED,
+            failover=candidate.failover,
         )
         prefix = disclaimer_for(making, disclosure=self._tools.disclosure)
         said: list[str] = []
@@ -178,11 +182,14 @@ class Run:
                     raise
                 raise self._broken(error, serving, "".join(said)) from error
 
-    def _serving(self, making: Making, *, model: str, provider: str, cache_used: bool) -> Serving:
+    def _serving(
+        self, making: Making, *, model: str, provider: str, cache_used: bool, failover: bool = False
+    ) -> Serving:
         return Serving(
             request_id=self.question.request_id,
             model=model,
             provider=provider,
+            failover=failover,
             policy=self.question.policy.name,
             degradation_level=making.level,
             cache_used=cache_used,

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from http import HTTPStatus
 
-import httpx
+import aiohttp
 import msgspec
 
 from target_stack.dependency import Attempts, Dependency
@@ -56,17 +57,18 @@ class Embedder:
     async def _post(self, texts: list[str], headers: dict[str, str]) -> list[list[float]]:
         body = msgspec.json.encode(EmbeddingRequest(input=texts))
         try:
-            async with self._peer.client() as client:
-                response = await client.post(
-                    self._url, content=body, headers={"content-type": "application/json", **headers}
-                )
-        except httpx.HTTPError as error:
+            async with (
+                self._peer.client() as client,
+                client.post(self._url, data=body, headers={"content-type": "application/json", **headers}) as response,
+            ):
+                answer = await response.read()
+        except aiohttp.ClientError as error:
             raise DependencyError(NAME, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
-        if response.status_code != httpx.codes.OK:
-            source = source_of_status(response.status_code, declared=declared_source(response.content))
-            raise DependencyError(NAME, f"status {response.status_code}", kind=FailureKind.STATUS, source=source)
+        if response.status != HTTPStatus.OK:
+            source = source_of_status(response.status, declared=declared_source(answer))
+            raise DependencyError(NAME, f"status {response.status}", kind=FailureKind.STATUS, source=source)
         try:
-            vectors = [item.embedding for item in self._decoder.decode(response.content).data]
+            vectors = [item.embedding for item in self._decoder.decode(answer).data]
         except msgspec.MsgspecError as error:
             raise DependencyError(NAME, "malformed answer", kind=FailureKind.MALFORMED) from error
         if len(vectors) != len(texts):

@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from target_stack.admission import Admission
 from target_stack.answering import Answerer
-from target_stack.asgi import cancel
+from target_stack.asgi import cancel, directly
 from target_stack.auth import Authenticator
 from target_stack.backpressure import Backpressure
 from target_stack.bulkhead import Bulkhead
@@ -128,13 +129,14 @@ class Gateway:
             admission=self._admission(),
         )
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """Return the HTTP application."""
-        return Starlette(
+        chat = Route("/v1/chat/completions", self._chat, methods=["POST"])
+        app = Starlette(
             routes=[
                 Route("/health/live", self._live),
                 Route("/health/ready", self._ready),
-                Route("/v1/chat/completions", self._chat, methods=["POST"]),
+                chat,
                 *self._library.routes(),
                 Route("/metrics", self._metrics_page),
                 Route("/events", self._events_page),
@@ -142,6 +144,7 @@ class Gateway:
             exception_handlers=dict.fromkeys((StackError, HTTPException, Exception), _on_error),
             lifespan=self._lifespan,
         )
+        return directly(chat.path, self._chat, app)
 
     # Parts
 
@@ -154,7 +157,7 @@ class Gateway:
     def _new_cache(self) -> Cache:
         url = required(self._environ, "STACK_CACHE_URL")
         try:
-            return Cache(url, self._dependencies["cache"])
+            return Cache(url, self._dependencies["cache"], on_stored=self.metrics.cache_writes.inc)
         except ValueError:
             msg = "STACK_CACHE_URL is not a redis:// or valkey:// URL"
             raise ConfigurationError(msg) from None

@@ -41,8 +41,11 @@ class _TenantIndex:
         self.lengths: dict[str, int] = {}
         self.postings: dict[str, dict[str, int]] = defaultdict(dict)
         self.total_length = 0
+        # What a word adds to each document's score; it depends on all documents, so it is forgotten with every change.
+        self._scores: dict[str, list[tuple[str, float]]] = {}
 
     def put(self, document: Document) -> None:
+        self._scores.clear()
         if known := self.documents.get(document.id):
             self.drop(known)
         words = Counter(_words_of(document))
@@ -53,6 +56,7 @@ class _TenantIndex:
             self.postings[word][document.id] = count
 
     def drop(self, document: Document) -> None:
+        self._scores.clear()
         for word in set(_words_of(document)):
             del self.postings[word][document.id]
         self.total_length -= self.lengths.pop(document.id)
@@ -60,19 +64,27 @@ class _TenantIndex:
 
     def search(self, query: str, limit: int) -> list[tuple[float, Document]]:
         """Return the best, each after its score."""
-        count = len(self.documents)
         scores: dict[str, float] = defaultdict(float)
         for word in set(tokenize(query)):
-            found = self.postings.get(word)
-            if not found:
-                continue
-            idf = math.log(1 + (count - len(found) + 0.5) / (len(found) + 0.5))
-            mean = self.total_length / count
-            for id_, times in found.items():
-                scores[id_] += idf * times * (K1 + 1) / (times + K1 * (1 - B + B * self.lengths[id_] / mean))
+            for id_, score in self._scores_of(word):
+                scores[id_] += score
         # Ties are broken by id, so that the same question has the same documents in every process.
         best = sorted(scores, key=lambda id_: (-scores[id_], id_))[:limit]
         return [(scores[id_], self.documents[id_]) for id_ in best]
+
+    def _scores_of(self, word: str) -> list[tuple[str, float]]:
+        found = self.postings.get(word)
+        if not found:
+            return []  # and not kept: questions hold any number of words that no document has
+        known = self._scores.get(word)
+        if known is None:
+            count = len(self.documents)
+            idf, mean = math.log(1 + (count - len(found) + 0.5) / (len(found) + 0.5)), self.total_length / count
+            known = self._scores[word] = [
+                (id_, idf * times * (K1 + 1) / (times + K1 * (1 - B + B * self.lengths[id_] / mean)))
+                for id_, times in found.items()
+            ]
+        return known
 
 
 def _words_of(document: Document) -> list[str]:

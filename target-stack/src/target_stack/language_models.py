@@ -15,15 +15,21 @@ from target_stack.providers import Provider, StreamTimeouts
 from target_stack.readiness import expect_one_ready, healthy
 from target_stack.replicas import HealthChecks, ReplicaPool
 from target_stack.retry import RetryBudget, RetryConfig
-from target_stack.settings import PROVIDERS, REPLICAS, Settings
+from target_stack.settings import PROVIDERS, REPLICAS, TERTIARY, Settings
+from target_stack.shares import shares_from
 from target_stack.variables import named_urls
 
-__all__ = ["LanguageModels", "replicas_of"]
+__all__ = ["LanguageModels", "providers_of", "replicas_of"]
 
 
 def replicas_of(settings: Settings) -> tuple[str, ...]:
     """Return the names of the inference workers that are asked first; none where a provider serves the main model."""
     return REPLICAS if settings.text("main-model.served-by") == "self-hosted" else ()
+
+
+def providers_of(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the providers that there may be."""
+    return tuple(name for name in PROVIDERS if name != TERTIARY or settings.switch("providers.tertiary"))
 
 
 class LanguageModels:
@@ -53,7 +59,7 @@ class LanguageModels:
                 name: HttpPeer(url, connect_timeout=connect_timeout, resolver=resolver) for name, url in urls.items()
             }
 
-        self._providers = peers("STACK_PROVIDERS", PROVIDERS)
+        self._providers = peers("STACK_PROVIDERS", providers_of(settings))
         self._replicas = peers("STACK_REPLICAS", replicas) if replicas else {}
         self._pool = self._replica_pool(metrics) if replicas else None
         self.chain = self._chain(metrics, source)
@@ -134,6 +140,7 @@ class LanguageModels:
             retry=RetryConfig.from_settings(settings),
             budget=RetryBudget.from_settings(settings),
             failover=settings.switch("failover"),
+            shares=shares_from(settings.text("providers.shares"), self._providers),
             replicas=self._pool,
             on_retry=lambda name, outcome: metrics.retries.labels(name, outcome).inc(),
         )

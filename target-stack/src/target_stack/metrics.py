@@ -60,6 +60,7 @@ class GatewayMetrics:
         self.answers = self._counter("answers", "Answers, by rung.", "level")
         self.fallbacks = self._counter("fallback", "Stand-ins used, by kind.", "kind")
         self.cache_requests = self._counter("cache_requests", "Look-ups in a cache.", "cache", "result")
+        self.cache_writes = self._counter("cache_writes", "Records that were stored in the cache.")
         self.cache_age = Histogram(
             "cache_age_seconds",
             "Age of what a cache gave.",

@@ -5,8 +5,9 @@ No request waits for that service: it is asked now and then, and what it said la
 
 import asyncio
 from collections.abc import Mapping
+from http import HTTPStatus
 
-import httpx
+import aiohttp
 import msgspec
 import structlog
 
@@ -96,16 +97,20 @@ class FlagPoller:
         """Ask once."""
         headers = {"if-none-match": self._etag} if self._etag else {}
         try:
-            async with asyncio.timeout(self._timeout), self._peer.client() as client:
-                response = await client.get(FLAGS_PATH, headers=headers)
-            if response.status_code == httpx.codes.NOT_MODIFIED:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._peer.client() as client,
+                client.get(FLAGS_PATH, headers=headers) as response,
+            ):
+                body = await response.read()
+            if response.status == HTTPStatus.NOT_MODIFIED:
                 self._flags.confirmed()
                 return
-            if response.status_code != httpx.codes.OK:
-                self._lost(f"status {response.status_code}")
+            if response.status != HTTPStatus.OK:
+                self._lost(f"status {response.status}")
                 return
-            policies = self._decoder.decode(response.content).policies
-        except (httpx.HTTPError, TimeoutError, msgspec.MsgspecError) as error:
+            policies = self._decoder.decode(body).policies
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
             # A connection over a link that was cut looks alive, also when the link is back.
             self._peer.renew()
             self._lost(type(error).__name__)

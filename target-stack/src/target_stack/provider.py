@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from target_stack.asgi import begin_events, send_body, while_connected
+from target_stack.asgi import begin_events, directly, send_body, while_connected
 from target_stack.clock import Clock, SystemClock
 from target_stack.completion import ChatCompletion, complete, digest_of
 from target_stack.server import run
@@ -22,6 +22,7 @@ from target_stack.wire import ProviderRequest
 
 __all__ = ["serve"]
 
+CHAT = "/v1/chat/completions"
 SIGMA = 0.25
 """Spread of the lognormal times to the first token and between tokens."""
 
@@ -49,16 +50,17 @@ class _Service:
         self._requests = Counter("provider_requests", "Requests.", ["model", "outcome"], registry=self._registry)
         self._tokens = Counter("provider_tokens", "Tokens sent.", registry=self._registry)
 
-    def app(self) -> Starlette:
-        return Starlette(
+    def app(self) -> ASGIApp:
+        app = Starlette(
             routes=[
                 Route("/health/live", self._health),
                 Route("/health/ready", self._health),
                 Route("/v1/models", self._list_models),
-                Route("/v1/chat/completions", self._chat, methods=["POST"]),
+                Route(CHAT, self._chat, methods=["POST"]),
                 Route("/metrics", self._metrics),
             ]
         )
+        return directly(CHAT, self._chat_directly, app)
 
     async def _health(self, _request: Request) -> Response:
         return JSONResponse({"status": "ready"})
@@ -69,6 +71,10 @@ class _Service:
     async def _list_models(self, _request: Request) -> Response:
         data = [{"id": model, "object": "model", "created": 0, "owned_by": self._name} for model in self._models]
         return JSONResponse({"object": "list", "data": data})
+
+    async def _chat_directly(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._chat(Request(scope, receive))
+        await response(scope, receive, send)
 
     async def _chat(self, request: Request) -> Response:
         body = await request.body()

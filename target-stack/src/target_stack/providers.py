@@ -8,9 +8,10 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 import msgspec
 
 from target_stack import backpressure
@@ -18,7 +19,6 @@ from target_stack.clock import Clock
 from target_stack.dependency import Attempts, Dependency
 from target_stack.failures import DependencyError, ErrorSource, FailureKind, out_of_time, source_of_status
 from target_stack.http_peer import HttpPeer
-from target_stack.http_transport import READ
 from target_stack.patience import Patience
 from target_stack.retry_after import RetryAfter
 from target_stack.serving import Usage
@@ -82,6 +82,11 @@ class Provider:
         self._timeouts = timeouts
         self._retry_after = RetryAfter(clock, honoured=honour_retry_after)
 
+    @property
+    def available(self) -> bool:
+        """Whether a call would reach it now: its breaker admits one, and it has not asked to be left alone."""
+        return self._dependency.breaker.admits and self._retry_after.left() <= 0
+
     async def stream(
         self, model: str, messages: Sequence[Message], *, tenant: str, max_tokens: int | None, attempts: Attempts
     ) -> AsyncGenerator[Token | Completion, None]:
@@ -99,11 +104,9 @@ class Provider:
         )
         self._leave_alone()
         async with self._dependency.guarded(attempts), self._peer.client() as client:
-            body = msgspec.json.encode(request)
-            http = client.build_request(
-                "POST",
+            call = client.post(
                 self._url,
-                content=body,
+                data=msgspec.json.encode(request),
                 headers={
                     "content-type": "application/json",
                     TENANT_HEADER: quote(tenant),
@@ -113,11 +116,11 @@ class Provider:
             patience, limits = Patience(), _Limits(self._clock, self._timeouts, self.name, attempts)
             self.outstanding += 1
             try:
-                response = await patience.wait_for(client.send(http, stream=True), limits.wait_begins())
+                response = await patience.wait_for(call, limits.wait_begins())
                 limits.wait_ends()
                 try:
                     await self._check(response, patience, limits)
-                    read: Read = response.extensions[READ]
+                    read = response.content.readany
                     answer = _Answer(self.name)
                     while not answer.whole:
                         data = await patience.wait_for(read(), limits.wait_begins())
@@ -127,12 +130,13 @@ class Provider:
                             yield piece
                     await _drain(read)
                 finally:
-                    await response.aclose()
-            except TimeoutError:
-                raise limits.too_late() from None
-            except httpx.HTTPError as error:
+                    response.close()  # the connection too, unless all of the response has been read
+            # First: that a connection takes too long is both, and no limit of the call's.
+            except aiohttp.ClientError as error:
                 kind = FailureKind.CUT if limits.started else FailureKind.UNREACHABLE
                 raise DependencyError(self.name, type(error).__name__, kind=kind) from error
+            except TimeoutError:
+                raise limits.too_late() from None
             finally:
                 patience.close()
                 self.outstanding -= 1
@@ -148,17 +152,17 @@ class Provider:
                 retry_after=str(math.ceil(left)),
             )
 
-    async def _check(self, response: httpx.Response, patience: Patience, limits: "_Limits") -> None:
-        if response.status_code == httpx.codes.OK:
+    async def _check(self, response: aiohttp.ClientResponse, patience: Patience, limits: "_Limits") -> None:
+        if response.status == HTTPStatus.OK:
             return
-        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._retry_after.note(response.headers.get("retry-after"))
-        body = await patience.wait_for(response.aread(), limits.wait_begins())
+        body = await patience.wait_for(response.read(), limits.wait_begins())
         raise DependencyError(
             self.name,
-            f"status {response.status_code}",
+            f"status {response.status}",
             kind=FailureKind.STATUS,
-            source=source_of_status(response.status_code, declared=declared_source(body)),
+            source=source_of_status(response.status, declared=declared_source(body)),
             retry_after=response.headers.get("retry-after"),
             backpressure=response.headers.get(backpressure.HEADER) == backpressure.HIGH,
         )
@@ -210,7 +214,7 @@ class _Answer:
 
 async def _drain(read: Read) -> None:
     """Read what is left after [DONE], so that the connection can serve another call instead of being closed."""
-    with suppress(TimeoutError, httpx.HTTPError):  # the answer is whole, whatever becomes of its connection
+    with suppress(TimeoutError, aiohttp.ClientError):  # the answer is whole, whatever becomes of its connection
         async with asyncio.timeout(DRAIN_LIMIT_S):
             while await read():
                 pass
@@ -221,7 +225,7 @@ class _Limits:
 
     def __init__(self, clock: Clock, timeouts: StreamTimeouts, dependency: str, attempts: Attempts) -> None:
         self.started = False
-        self._attempts = attempts
+        self._until = attempts.deadline.at_downstream
         self._clock = clock
         self._timeouts = timeouts
         self._dependency = dependency
@@ -234,9 +238,9 @@ class _Limits:
         timeouts = self._timeouts
         soon = timeouts.inter_token if self.started else timeouts.first_token - self._waited
         limit = max(min(soon, timeouts.total - self._waited), 0.0)
-        left = self._attempts.deadline.left_downstream()
-        self._in_a_hurry = left < limit
         self._since = self._clock.monotonic()
+        left = max(self._until - self._since, 0.0)
+        self._in_a_hurry = left < limit
         return min(limit, left)
 
     def wait_ends(self) -> None:

@@ -6,8 +6,9 @@ service just when its ladder is needed.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
-import httpx
+import aiohttp
 import structlog
 
 from target_stack.failures import DependencyError, FailureKind
@@ -55,12 +56,12 @@ class Readiness:
 async def expect_ready(name: str, peer: HttpPeer) -> None:
     """Ask a service once; raise DependencyError when it does not say that it is ready."""
     try:
-        async with peer.client() as client:
-            response = await client.get("/health/ready")
-    except httpx.HTTPError as error:
+        async with peer.client() as client, client.get("/health/ready") as response:
+            await response.read()
+    except aiohttp.ClientError as error:
         raise DependencyError(name, type(error).__name__, kind=FailureKind.UNREACHABLE) from error
-    if response.status_code != httpx.codes.OK:
-        raise DependencyError(name, f"status {response.status_code}", kind=FailureKind.STATUS)
+    if response.status != HTTPStatus.OK:
+        raise DependencyError(name, f"status {response.status}", kind=FailureKind.STATUS)
 
 
 async def expect_one_ready(peers: Mapping[str, HttpPeer]) -> None:
@@ -79,7 +80,8 @@ async def expect_one_ready(peers: Mapping[str, HttpPeer]) -> None:
 async def healthy(peer: HttpPeer, limit: float) -> bool:
     """Return whether `GET /health` answers 200 within so many seconds."""
     try:
-        async with asyncio.timeout(limit), peer.client() as client:
-            return (await client.get("/health")).status_code == httpx.codes.OK
-    except (httpx.HTTPError, TimeoutError):
+        async with asyncio.timeout(limit), peer.client() as client, client.get("/health") as response:
+            await response.read()
+            return response.status == HTTPStatus.OK
+    except (aiohttp.ClientError, TimeoutError):
         return False

@@ -25,11 +25,13 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """How an answer was made. `cache_age_s` is in seconds, `attempts` counts calls per dependency.
 
     `cache_similarity` is the cosine of this question and the one whose answer this is, None for its own answer.
+    `failover`: the answer was another provider's turn. That is no degradation: all of them have the same models.
     """
 
     request_id: str
     model: str
     provider: str
+    failover: bool = False
     policy: PolicyName
     service_mode: str = "full"
     degradation_level: int

@@ -14,13 +14,16 @@ __all__ = [
     "DEPENDENCIES",
     "PROVIDERS",
     "REPLICAS",
+    "TERTIARY",
     "ConfigurationError",
     "Setting",
     "Settings",
     "SettingsError",
 ]
 
-PROVIDERS = ("llm-primary", "llm-secondary")
+PROVIDERS = ("llm-primary", "llm-secondary", "llm-tertiary")
+TERTIARY = PROVIDERS[-1]
+"""The provider that is there only where the settings want it."""
 REPLICAS = ("inference-1", "inference-2")
 """The inference workers, where the main model is self-hosted."""
 DEPENDENCIES = ("vector-db", "cache", "embedding", *PROVIDERS, *REPLICAS)
@@ -202,7 +205,7 @@ def _policies() -> Iterator[Setting]:
 
 def _switches() -> Iterator[Setting]:
     yield _switch("fallbacks", "The degradation ladder. Off: an answer without fresh retrieval is refused with 503.")
-    yield _switch("failover", "Trying the next provider. Off: only the first provider of the chain is ever called.")
+    yield _switch("failover", "Trying the next provider. Off: only the one whose turn it is, or one replica.")
     yield _switch("breaker", "Circuit breakers. Off: every call goes through and no state changes.")
     yield _switch(
         "honour-retry-after",
@@ -307,6 +310,19 @@ def _all() -> Iterator[Setting]:
     yield from _switches()
     yield Setting(name="main-model", type="text", default="atlas-large", doc="Model of levels 0 to 2.")
     yield Setting(name="small-model", type="text", default="atlas-mini", doc="Model of level 3.")
+    yield Setting(
+        name="providers.shares",
+        type="text",
+        default="80/15/5",
+        doc="Who is asked first, in shares, by place in the chain: those behind the first are kept warm. A shorter "
+        "chain takes the first ones.",
+    )
+    yield Setting(
+        name="providers.tertiary",
+        type="switch",
+        default=False,
+        doc="A third provider at the end of the chain. Off: there is none.",
+    )
     yield _choice(
         "main-model.served-by",
         "provider",

@@ -3,17 +3,16 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
 
-from collections.abc import Iterator
-
 __all__ = ["DONE", "SseParser", "encode"]
 
+_DATA = b"data: "
 DONE = b"[DONE]"
 """Data of the event that ends a stream in the OpenAI API."""
 
 
 def encode(data: bytes) -> bytes:
     """Return one event that carries `data`, which holds no line break."""
-    return b"data: " + data + b"\n\n"
+    return _DATA + data + b"\n\n"
 
 
 class SseParser:
@@ -23,8 +22,13 @@ class SseParser:
         self._rest = b""
         self._data: list[bytes] = []
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the data of each event that `chunk` completes; comments and other fields are skipped."""
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the data of each event that `chunk` completes; comments and other fields are skipped."""
+        # What comes for nearly every token: one event, whole, on one line.
+        whole = chunk.startswith(_DATA) and chunk.find(b"\n") == len(chunk) - 2 and b"\r" not in chunk
+        if whole and not self._rest and not self._data and chunk.endswith(b"\n"):
+            return [chunk[len(_DATA) : -2]]
+        found = []
         text = self._rest + chunk
         # A CR at the very end may be half of a CRLF; it waits for what follows.
         held = b"\r" if text.endswith(b"\r") else b""
@@ -34,5 +38,6 @@ class SseParser:
             if line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
             elif not line and self._data:
-                yield b"\n".join(self._data)
+                found.append(b"\n".join(self._data))
                 self._data.clear()
+        return found

@@ -89,7 +89,7 @@ def _search_of(whose: str) -> str:
     """Return the query for the nearest documents, and for some more by their ids, which come without a distance."""
     return f"""
 SELECT {_COLUMNS}, embedding::real[] AS vector, distance FROM (
-    SELECT {_COLUMNS}, embedding, embedding <=> $1::text::vector AS distance FROM documents WHERE {whose}
+    SELECT {_COLUMNS}, embedding, embedding <=> $1::real[]::vector AS distance FROM documents WHERE {whose}
     ORDER BY distance, id LIMIT $2
 ) AS near
 UNION ALL
@@ -229,7 +229,7 @@ class VectorStore:
         whose = () if tenant is None else (tenant,)
         query = _SEARCH_ALL if tenant is None else _SEARCH
         async with self._connection() as connection:
-            rows = await connection.fetch(query, _literal(vector), limit, list(others), *whose)
+            rows = await connection.fetch(query, vector, limit, list(others), *whose)
         return Found(
             near=[_document(row) for row in rows if row["distance"] is not None],
             others=[_document(row) for row in rows if row["distance"] is None],
