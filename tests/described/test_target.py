@@ -1,6 +1,10 @@
 """A described system as real processes: brought up, broken, healed, proved and taken down."""
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -8,7 +12,7 @@ import httpx
 import pytest
 
 from brownout.breakage import Kill, LinkPlace, ProviderFailure, Reset, ServicePlace
-from brownout.errors import EnvironmentProblem, InvalidInput
+from brownout.errors import EnvironmentProblem, FaultError, InvalidInput
 from brownout.fixtures.described import Described
 from brownout.fixtures.described.target import DescribedTarget
 from brownout.target import LinkCounters, TargetOptions
@@ -138,3 +142,42 @@ def test_the_ports_of_a_described_system_are_its_own(system: System) -> None:
             await target.up(TargetOptions(seed=1, scale=1.0, ports={"app": 1}, workdir=system.folder), lambda _: None)
 
     asyncio.run(work())
+
+
+def test_an_app_that_runs_already_is_broken_by_its_links_alone_and_outlives_the_run(system: System) -> None:
+    text = system.description.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    system.describe(text[text.index("    start: ") : text.index("    ready: ")], "")
+    attached = system.description.read_text().replace("to: llm,", f"to: llm, listen: {listen},")
+    system.description.write_text(attached)
+
+    async def play(target: DescribedTarget) -> None:
+        assert [one.name for one in await target.services()] == ["llm"]
+        await target.inject(LINK, Reset(), lease="one", ttl=30.0)
+        assert await status(target) == 502
+        with pytest.raises(FaultError, match="the target has no service app"):
+            await target.inject(ServicePlace("app"), Kill(), lease="two", ttl=30.0)
+        await target.heal(LINK, Reset(), lease="one")
+        assert await status(target) == 200
+
+    own = {**os.environ, "OPENAI_BASE_URL": f"http://{listen}/v1"}
+    with subprocess.Popen([sys.executable, str(system.folder / "tiny_app.py"), str(system.app)], env=own) as app:
+        try:
+            with_target(system, play)
+            assert app.poll() is None
+            assert system.listening() == [system.app]
+        finally:
+            app.terminate()
+
+
+def test_what_answers_in_a_services_place_is_not_taken_for_it(system: System) -> None:
+    argv = [sys.executable, str(system.folder / "tiny_app.py"), str(system.app)]
+    with subprocess.Popen(argv) as other:
+        try:
+            while not system.listening():
+                assert other.poll() is None
+            with pytest.raises(EnvironmentProblem, match="already, before app is started; end it"):
+                with_target(system, lambda _: asyncio.sleep(0))
+        finally:
+            other.terminate()
