@@ -56,7 +56,8 @@ class Asker:
     ) -> None:
         self._load = load
         self._api = api
-        self._stream = load.stream and api.streams
+        # An API of somebody's own streams or does not; only chat completions can be asked for either.
+        self._stream = api.streams and (load.stream or isinstance(api, JsonApi))
         self._record = record
         self._young = 0.0
         self.asked = 0

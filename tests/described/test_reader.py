@@ -179,6 +179,13 @@ CASES = [
         "did you mean 'sse'?",
     ),
     case(
+        "a link in a header",
+        DOOR,
+        "door: {url: http://h, request: {path: '/{question}', answer: a, headers: {X-To: '{links.llm}'}}}",
+        "1:81",
+        "the door has no link to 'llm'",
+    ),
+    case(
         "a model beside a request",
         DOOR,
         "door: {url: http://h, model: m, request: {path: '/{question}', answer: a}}",

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
+from brownout.api import JsonApi
 from brownout.breakage import Kill, LinkPlace, ProviderFailure, Reset, ServicePlace
 from brownout.errors import EnvironmentProblem, FaultError, InvalidInput
 from brownout.fixtures.described import Described
@@ -108,12 +112,15 @@ def test_what_does_not_come_up_is_told_with_the_reason_and_leaves_nothing(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TOLD")
-    assert "environment variable TOLD is not set, which the env of app asks for" in refusal(system)
+    assert "the env of app: the environment variable TOLD is not set" in refusal(system)
 
     monkeypatch.setenv("TOLD", "")
     system.describe("tiny_app.py " + str(system.app), "tiny_app.py no-port")
     assert "app did not start: it exited with status 1" in (told := refusal(system))
     assert "ValueError: invalid literal for int()" in told
+    monkeypatch.setenv("SOME_API_KEY", "no-port-really")
+    system.describe("tiny_app.py " + str(system.app), "tiny_app.py no-port-really")
+    assert "no-port-really" not in refusal(system)
 
     system.describe(f"url: http://127.0.0.1:{system.app}", f"url: http://127.0.0.1:{system.app}/elsewhere")
     assert "was not answered: 404" in (told := refusal(system))
@@ -181,3 +188,63 @@ def test_what_answers_in_a_services_place_is_not_taken_for_it(system: System) ->
                 with_target(system, lambda _: asyncio.sleep(0))
         finally:
             other.terminate()
+
+
+def test_a_provider_behind_https_is_reached_by_an_app_that_speaks_plain_http(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(side)
+    hosts: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        hosts.extend(re.findall(rb"host: (.*)\r\n", head))
+        await reader.readexactly(int(re.findall(rb"content-length: (\d+)", head)[0]))
+        body = b'{"choices": [{"message": {"content": "Paris."}}]}'
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    async def work() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=side)
+        port = server.sockets[0].getsockname()[1]
+        text = system.description.read_text()
+        llm = text[text.index("  llm: {") : text.index("links:")]
+        text = text.replace(llm, "  llm: {}\n").replace(f"http://127.0.0.1:{system.llm}", f"https://localhost:{port}")
+        system.description.write_text(text)
+        target = Described().of(system.description)()
+        async with server:
+            await target.up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), lambda _: None)
+            try:
+                assert await status(target) == 200
+                assert set(hosts) == {b"localhost:%d" % port}
+            finally:
+                await target.down()
+
+    asyncio.run(work())
+
+
+def test_a_door_of_another_api_is_asked_with_the_headers_of_the_environment(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", "open-sesame")
+    request = (
+        "{path: /v1/chat/completions, body: {q: '{question}'}, answer: choices.0.message.content, "
+        "headers: {X-Key: '{env.SHOP_KEY}'}}"
+    )
+    door = f"door: {{url: http://127.0.0.1:{system.app}}}"
+    system.describe(door, f"{door[:-1]}, request: {request}}}")
+
+    async def play(target: DescribedTarget) -> None:
+        api = target.door().api
+        assert isinstance(api, JsonApi)
+        assert api.headers == {"X-Key": "open-sesame"}
+        assert "open-sesame" not in repr(target.door())
+
+    with_target(system, play)
+    monkeypatch.delenv("SHOP_KEY")
+    assert "the headers of the door: the environment variable SHOP_KEY is not set" in refusal(system)
