@@ -10,7 +10,7 @@ from brownout.errors import InvalidInput
 LISTEN = "127.0.0.1:9001"
 """Where the link to the provider of a system that runs already listens."""
 DESCRIPTION, QUESTIONS, EXPERIMENT = "target.yaml", "questions.yaml", "llm_outage.yaml"
-RATE, DURATION = 5, 35
+RATE, DURATION = 4, 36
 """Of the first experiment: questions per second, and seconds."""
 
 
@@ -86,12 +86,12 @@ _EXPERIMENT = f"""\
 title: The app keeps answering while its LLM provider is out
 hypothesis: Nobody waits for long, and nobody gets nothing, because the provider does not answer.
 target: {DESCRIPTION}
-load: {{rate: {RATE}/s, timeout: 10s}}
+load: {{rate: {RATE}/s, arrivals: constant, timeout: 10s}}
 steady-state:
   - availability: {{at-least: 99%}}
 method:
   - provider_outage: {{from: app, to: llm, manner: timeout}}
-    at: 12s
+    at: 10s
     for: 10s
 expect:
   during:
