@@ -80,8 +80,8 @@ class Run:
         workdir.mkdir()
         self._target = target = chosen(plan.target)()
         self.progress.phase("bring up")
-        me, factory = process.current(), registered(plan.target)
-        ledger.begin(RunRow(plan.id, me, factory, {}, plan.folder.resolve(), started=time.time()))
+        name, folder = registered(plan.target), plan.folder.resolve()
+        ledger.begin(RunRow(plan.id, process.current(), name, {}, folder, started=time.time()))
         options = TargetOptions(
             seed=plan.seed, scale=plan.scale, settings=plan.settings, ports=plan.ports, workdir=workdir
         )

@@ -93,7 +93,9 @@ def test_a_door_of_another_api_is_read(tmp_path: Path) -> None:
 
 
 def test_what_looks_like_a_secret_is_in_no_copy(tmp_path: Path) -> None:
-    secrets = 'API_KEY: sk-1234, DB_PASSWORD: "pass word", A_TOKEN: "{env.A_TOKEN}", LOG: sk-1234-not, '
+    secrets = (
+        'MAX_TOKENS: 100, API_KEY: sk-1234, DB_PASSWORD: "pass word", A_TOKEN: "{env.A_TOKEN}", LOG: sk-1234-not, '
+    )
     text = BASE.replace("env: {OPENAI_BASE_URL", f"env: {{{secrets}OPENAI_BASE_URL")
 
     found = read(tmp_path, text)
