@@ -9,7 +9,8 @@ import pytest
 from brownout.api import ChatApi, JsonApi
 from brownout.errors import InvalidInput
 from brownout.fixtures.described.description import Description, Endpoint
-from brownout.fixtures.described.reader import filled, read_description
+from brownout.fixtures.described.reader import read_description
+from brownout.fixtures.described.variables import filled
 
 BASE = """\
 door: {url: http://127.0.0.1:8000/v1, token-env: APP_TOKEN, model: small}

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from brownout.fixtures.described import reader
+from brownout.fixtures.described import door as door_reader
+from brownout.fixtures.described import questions, reader
 from brownout.units import TIME_UNITS
 
 SCHEMA: Any = json.loads(Path(reader.__file__).with_name("description.schema.json").read_text(encoding="utf-8"))
@@ -16,11 +17,11 @@ def test_it_has_the_readers_keys_and_no_others() -> None:
     _, question = SCHEMA["$defs"]["question"]["anyOf"]
 
     assert tuple(top) == reader.KEYS == tuple(SCHEMA["required"])
-    assert tuple(door) == reader.DOOR
-    assert set(door["request"]["properties"]) == set(reader.REQUEST)
+    assert tuple(door) == door_reader.DOOR
+    assert set(door["request"]["properties"]) == set(door_reader.REQUEST)
     assert tuple(service) == reader.SERVICE
     assert tuple(top["links"]["items"]["properties"]) == reader.LINK
-    assert set(question["properties"]) == set(reader.QUESTION_KEYS)
+    assert set(question["properties"]) == set(questions.QUESTION_KEYS)
 
 
 def test_every_mapping_in_it_refuses_what_it_does_not_know() -> None:
