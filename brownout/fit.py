@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from brownout import registry
-from brownout.breakage import LinkPlace
+from brownout.breakage import LinkPlace, ServicePlace
 from brownout.checkreader import nonsense
 from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, shown
 from brownout.experiment import WRITES, Block, Check, Experiment, Step
@@ -161,15 +161,16 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
     can = f"it can: {', '.join(sorted(topology.capabilities)) or 'nothing'}"
     carrying = [LinkPlace(*link) for link in topology.http_links]
     named = [LinkPlace(*link) for link in topology.named_links]
-    unfit = [
-        (f"the link {place} carries no HTTP", carrying)
-        for place, breakage in plan.steps
-        if breakage.http and place not in carrying
-    ] + [
-        (f"on the link {place} no host name is resolved that could fail", named)
-        for place, breakage in plan.steps
-        if breakage.by_name and breakage.capability in topology.capabilities and place not in named
-    ]
+    ours = [service for service in topology.services if service not in topology.attached]
+    unfit: list[tuple[str, Sequence[object]]] = []
+    for place, breakage in plan.steps:
+        if breakage.http and place not in carrying:
+            unfit.append((f"the link {place} carries no HTTP", carrying))
+        if breakage.by_name and breakage.capability in topology.capabilities and place not in named:
+            unfit.append((f"on the link {place} no host name is resolved that could fail", named))
+        if isinstance(place, ServicePlace) and place.service in topology.attached:
+            problem = f"target {target_name!r} did not start {place}, and can break nothing of it but its links"
+            unfit.append((problem, ours))
     return [
         InvalidInput(f"{step.fault}: {problem}", at=step.location, allowed=map(str, fit_for_it))
         for problem, fit_for_it in unfit
@@ -209,6 +210,8 @@ def _of_check(
     # The reader has asked, too; but what makes sense at full length may make none in a run that is scaled.
     if senseless := nonsense(check.probe, probe, check.arguments, block=block):
         problems.append(InvalidInput(f"{check.probe}: {senseless}", at=check.location))
+    if (why := topology.unjudged.get(check.probe)) is not None:
+        problems.append(InvalidInput(f"{check.probe}: cannot be judged on this target: {why}", at=check.location))
     for one in parameters_of(probe):
         value = check.arguments.get(one.name)
         if isinstance(value, str) and one.type is ServiceName:

@@ -36,6 +36,7 @@ class RunPlan:
     experiment: Experiment
     """Already scaled."""
     target: str
+    """As `brownout.targets.chosen` takes it."""
     seed: int
     scale: float
     folder: Path

@@ -14,10 +14,9 @@ from brownout.guards import check_samples
 from brownout.plan import RunPlan
 from brownout.prometheus.check import plan_prometheus
 from brownout.reader import read_experiment
-from brownout.target import TargetFactory
-from brownout.targets import chosen
+from brownout.target import IsDescribed, TargetFactory
+from brownout.targets import DEFAULT_TARGET, chosen, located
 
-DEFAULT_TARGET = "embedded"
 MIN_SCALE = 0.01
 MAX_SCALE = 100.0
 
@@ -78,7 +77,10 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
         probes=registry.probes(),
         token=options.prometheus_token,
     )
-    folder = _make_folder(options.runs_dir, experiment)
+    kept = {"experiment.yaml": experiment.source}
+    if isinstance(factory, IsDescribed):
+        kept["target.yaml"] = factory.description
+    folder = _make_folder(options.runs_dir, experiment, kept)
     return RunPlan(
         id=f"{folder.name}.{secrets.token_hex(3)}",
         experiment=scaled,
@@ -128,11 +130,12 @@ def check(path: Path, *, target: str | None = None) -> str:
 
 def _target(experiment: Experiment, asked: str | None) -> tuple[str, TargetFactory]:
     name = asked or experiment.target or DEFAULT_TARGET
-    factory = chosen(name, at=experiment.locations.get("target") if asked is None else None)
+    at = experiment.locations.get("target") if asked is None else None
+    factory = chosen(name, at=at)
     if missing := factory.check():
         msg = f"the {name} target cannot be used on this machine: " + "; ".join(missing)
         raise EnvironmentProblem(msg)
-    return name, factory
+    return located(name, at=at), factory
 
 
 def _ports(ports: Sequence[str], services: Sequence[str]) -> Mapping[str, int]:
@@ -152,7 +155,8 @@ def _ports(ports: Sequence[str], services: Sequence[str]) -> Mapping[str, int]:
     return fixed
 
 
-def _make_folder(runs_dir: Path, experiment: Experiment) -> Path:
+def _make_folder(runs_dir: Path, experiment: Experiment, kept: Mapping[str, str]) -> Path:
+    """A new one, with these files in it."""
     stem = Path(experiment.file).stem
     try:
         str(runs_dir / stem).encode()
@@ -168,7 +172,8 @@ def _make_folder(runs_dir: Path, experiment: Experiment) -> Path:
                 folder.mkdir()
             except FileExistsError:
                 continue
-            (folder / "experiment.yaml").write_text(experiment.source, encoding="utf-8")
+            for name, text in kept.items():
+                (folder / name).write_text(text, encoding="utf-8")
             return folder
     except OSError as error:
         msg = f"the run folder cannot be written under {runs_dir}: {error.strerror}; choose another with --runs-dir"

@@ -32,7 +32,7 @@ from brownout.report.progress import Progress
 from brownout.runinfo import run_info
 from brownout.state import hold_target
 from brownout.target import Target, TargetOptions
-from brownout.targets import chosen
+from brownout.targets import chosen, registered
 from brownout.traffic import MAX_LATENESS, Traffic
 from brownout.units import format_seconds
 from brownout.watch import live_stats, patience_of, watch_aborts
@@ -80,7 +80,8 @@ class Run:
         workdir.mkdir()
         self._target = target = chosen(plan.target)()
         self.progress.phase("bring up")
-        ledger.begin(RunRow(plan.id, process.current(), plan.target, {}, plan.folder.resolve(), started=time.time()))
+        name, folder = registered(plan.target), plan.folder.resolve()
+        ledger.begin(RunRow(plan.id, process.current(), name, {}, folder, started=time.time()))
         options = TargetOptions(
             seed=plan.seed, scale=plan.scale, settings=plan.settings, ports=plan.ports, workdir=workdir
         )

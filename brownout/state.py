@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from brownout.errors import EnvironmentProblem, InvalidInput
+from brownout.targets import lock_name
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -56,7 +57,7 @@ def hold_target(name: str, instance: str, run: str) -> Iterator[None]:
     try:
         locks.mkdir(mode=0o700, exist_ok=True)
         # Not inherited by what we start (PEP 446): a service that outlived us would go on holding the target.
-        lock = os.open(locks / f"{name}-{instance}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(locks / f"{lock_name(name)}-{instance}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         msg = f"the state folder {locks} cannot be written to: {error.strerror}; set BROWNOUT_STATE_DIR to another one"
         raise EnvironmentProblem(msg) from error

@@ -54,6 +54,10 @@ class Topology:
     """Of the callers; empty where they are not known in advance."""
     tenants: tuple[str, ...] = ()
     """The same of theirs."""
+    attached: tuple[str, ...] = ()
+    """Of the services those that the target did not start and cannot end: only links to and from them can be broken."""
+    unjudged: Mapping[str, str] = field(default_factory=dict)
+    """Probes that find nothing to judge on it, each with the reason."""
     cross_checks: Mapping[str, str] = field(default_factory=dict)
     """How a Prometheus server that scrapes the target is asked for figures that the load's own evidence holds as well:
     PromQL for `request-rate`, `error-share` and `ttft-p95` (seconds), with `$window` for the length of the stretch, and

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from brownout.api import CHAT, Api
 from brownout.breakage import Breakage, Place
 from brownout.errors import BrownoutError
 from brownout.evidence.model import Proof
@@ -57,8 +58,10 @@ class Door:
     """Where the load goes in."""
 
     url: str
-    """Base URL of an OpenAI-compatible API, without `/v1`."""
+    """Base URL, to which the API's path is added: for an OpenAI-compatible one without `/v1`."""
     callers: tuple[Caller, ...]
+    api: Api = CHAT
+    """How questions are put there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Question:
     text: str = field(repr=False)
     sources: tuple[str, ...] | None = None
     """Ids of the documents that hold the answer, empty where none does; None where that is not known."""
+    facts: tuple[str, ...] = field(default=(), repr=False)
+    """What a right answer says, word for word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class LinkCounters:
     swallowed_bytes: int
     resets: int
     delayed_chunks: int
+    requests: int = 0
+    """HTTP requests, on a link that carries them; those that a fault answered included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +231,7 @@ class TargetFactory(Protocol):
     """What the entry point group `brownout.targets` registers."""
 
     name: str
+    """As it is registered."""
 
     def __call__(self) -> Target: ...
 
@@ -238,3 +246,24 @@ class TargetFactory(Protocol):
 
     async def undo(self, recovery: Mapping[str, Any]) -> Sequence[str]:
         """Undo what a dead run left behind, from what `Target.recovery` said; tells what it did."""
+
+
+@runtime_checkable
+class TakesDescriptions(Protocol):
+    """A registered target that is one of many: each is described in a file."""
+
+    def of(self, path: Path) -> TargetFactory:
+        """The target that the file describes.
+
+        Raises:
+            InvalidInput: the file cannot be read, or something in it is wrong.
+        """
+
+
+@runtime_checkable
+class IsDescribed(Protocol):
+    """A target factory made from a description."""
+
+    @property
+    def description(self) -> str:
+        """Its text without secrets; kept with the run."""

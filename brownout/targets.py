@@ -1,19 +1,68 @@
-"""Which target is meant by what a user wrote after `--target`, or in an experiment's `target:`."""
+"""Which target is meant by what a user wrote after `--target`, or in an experiment's `target:`.
+
+A name is that of an installed target. A path (with a `/`, or ending in `.yaml` or `.yml`) is a description of a system
+of the user's own, which the target installed as `described` makes a target of.
+"""
+
+import hashlib
+import os
+from pathlib import Path
 
 from brownout import registry
-from brownout.errors import InvalidInput, Location
-from brownout.target import TargetFactory
+from brownout.errors import EnvironmentProblem, InvalidInput, Location
+from brownout.target import TakesDescriptions, TargetFactory
+
+DEFAULT_TARGET = "embedded"
+DESCRIBED = "described"
+"""The target that descriptions are for, by its name under the entry point group `brownout.targets`."""
 
 
 def chosen(text: str, *, at: Location | None = None) -> TargetFactory:
-    """The installed target of that name; `at` is where the user named it.
+    """The target that is meant; `at` is where the user named it, and a path there is relative to that file.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidInput: there is none, or its description is wrong.
         EnvironmentProblem: it is installed, and cannot be imported.
     """
     targets = registry.targets()
+    if _is_path(text):
+        descriptions = targets.get(DESCRIBED, at=at)
+        if not isinstance(descriptions, TakesDescriptions):
+            msg = f"the target installed as {DESCRIBED!r} takes no descriptions"
+            raise EnvironmentProblem(msg)
+        return descriptions.of(Path(located(text, at=at)))
+    if text == DESCRIBED and text in targets:
+        msg = (
+            f"target {text!r} is a system of your own: name the file that describes it (`chaos target init` writes one)"
+        )
+        raise InvalidInput(msg, at=at, value=text)
     if text not in targets:
         msg = f"unknown target {text!r}"
-        raise InvalidInput(msg, at=at, value=text, allowed=targets.names())
+        raise InvalidInput(msg, at=at, value=text, allowed=(*targets.names(), "a path to a description"))
     return targets.get(text)
+
+
+def located(text: str, *, at: Location | None = None) -> str:
+    """The same, but a path is as seen from the working directory."""
+    if not _is_path(text):
+        return text
+    path = Path(at.file).parent / text if at is not None else Path(text)
+    # With a slash, by which it is known for a path again.
+    return os.path.join(os.path.dirname(path) or ".", path.name)  # noqa: PTH118, PTH120 - a Path would drop the "./"
+
+
+def registered(text: str) -> str:
+    """The name under which that target is installed, where `chaos heal` finds it."""
+    return DESCRIBED if _is_path(text) else text
+
+
+def lock_name(text: str) -> str:
+    """A file name for what two runs exclude each other by: an installed target, or one description."""
+    if not _is_path(text):
+        return text
+    path = Path(text).resolve()
+    return f"{DESCRIBED}-{path.stem[:40]}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or text.endswith((".yaml", ".yml"))

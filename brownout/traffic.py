@@ -10,7 +10,7 @@ from brownout.clock import RunClock
 from brownout.evidence.model import KnownDocument, KnownQuestion, Proof
 from brownout.evidence.recording import Recording
 from brownout.experiment import WRITES, Experiment, Load
-from brownout.load import Asker, CitedSentences, Stream, Writer, offer
+from brownout.load import Asker, CitedSentences, ExpectedFacts, Grader, Stream, Writer, offer
 from brownout.target import Document, KnowsDocuments, NotAcknowledged, Question, TakesDocuments, Target
 
 SPIKE_AT_LEAST = 0.5
@@ -34,7 +34,8 @@ class Traffic:
         self._clock = clock
         self._note = note
         self._stack = AsyncExitStack()
-        self._url, callers = target.door().url, target.door().callers
+        self._door = target.door()
+        callers = self._door.callers
         documents = target.documents() if isinstance(target, KnowsDocuments) else ()
         asked = {load.questions: target.questions(load.questions) for load in experiment.load}
         # Two sets may have questions in common.
@@ -43,7 +44,9 @@ class Traffic:
             [KnownDocument(one.id, one.tenant) for one in documents],
             [KnownQuestion(one.id, one.tenant, one.sources) for one in questions if one.sources is not None],
         )
-        self._grade = CitedSentences(documents) if documents else None
+        self._cited = CitedSentences(documents) if documents else None
+        facts = any(one.facts for one in questions)
+        self._grade: Grader | None = self._cited or (ExpectedFacts() if facts else None)
         self._askers = [self._asker(load) for load in experiment.load]
         self._streams = [
             Stream.of(load, questions=asked[load.questions], callers=callers, seed=seed, ask=asker.ask)
@@ -101,15 +104,22 @@ class Traffic:
             asker.abandon()
 
     def _asker(self, load: Load) -> Asker:
-        asker = Asker(self._url, load, record=self._recording, clock=self._clock, grade=self._grade)
+        asker = Asker(
+            self._door.url,
+            load,
+            record=self._recording,
+            clock=self._clock,
+            grade=self._grade,
+            api=self._door.api,
+        )
         self._stack.push_async_exit(asker)
         return asker
 
     def _learn(self, document: Document, question: Question) -> None:
         known = KnownQuestion(question.id, question.tenant, question.sources or ())
         self._recording.know([KnownDocument(document.id, document.tenant)], [known])
-        if self._grade is not None:
-            self._grade.learn(document)
+        if self._cited is not None:
+            self._cited.learn(document)
 
     async def _mark(self, index: int, spike: Load, asker: Asker) -> None:
         """Record a spike as a fault is recorded: what was sent proves it."""

@@ -33,7 +33,8 @@ def quality(
     experiment that allows for them states a lower share.
 
     Args:
-        faithfulness: of the statements that an answer cites a document for, the share that the document makes.
+        faithfulness: of the statements that an answer cites a document for, the share that the document makes. On a
+            system of the user's own: of the facts that its questions name, the share that the answer states.
         recall: of the documents that hold the answer, the share among the first five that the answer cites.
         refusals: of the answers to questions that no document answers, the share that cites nothing.
 

@@ -92,7 +92,7 @@ def _targets() -> Iterator[Finding]:
         if lacks:
             yield Finding(f"target {name}", "wrong", lacks[0], "; ".join(lacks[1:]))
             continue
-        topology = targets.get(name)().topology
+        topology = targets.get(name).topology_of({})
         yield Finding(f"target {name}", "ok", f"can be used; it can break things in {len(topology.capabilities)} ways")
         for what, why in sorted(topology.lacking.items()):
             yield Finding(f"target {name}", "absent", f"cannot do {what}: {why}")

@@ -36,7 +36,9 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
 
 
 @click.option(
-    "--target", metavar="NAME", help="Where to run it (see `chaos doctor`).  [default: the file's, else embedded]"
+    "--target",
+    metavar="NAME|FILE",
+    help="Where to run it (see `chaos doctor`), or a description.  [default: the file's, else embedded]",
 )
 @click.option(
     "--scale",

@@ -7,7 +7,9 @@ import click
 from chaostoolkit.commands.validate import validate as chaostoolkit_validate
 
 
-@click.option("--target", metavar="NAME", help="Check it against this target. [default: the file's, else embedded]")
+@click.option(
+    "--target", metavar="NAME|FILE", help="Check it against this target. [default: the file's, else embedded]"
+)
 @click.pass_context
 def _validate(ctx: click.Context, /, source: str, target: str | None, **options: Any) -> None:
     """Validate the experiment in SOURCE, a Brownout or a Chaos Toolkit experiment; starts nothing.

@@ -2,7 +2,7 @@
 
 from brownout.load.asker import Asker
 from brownout.load.generator import Stream, arrivals, offer
-from brownout.load.grading import CitedSentences, Grade, Grader
+from brownout.load.grading import CitedSentences, ExpectedFacts, Grade, Grader
 from brownout.load.writer import Writer
 
-__all__ = ["Asker", "CitedSentences", "Grade", "Grader", "Stream", "Writer", "arrivals", "offer"]
+__all__ = ["Asker", "CitedSentences", "ExpectedFacts", "Grade", "Grader", "Stream", "Writer", "arrivals", "offer"]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from brownout.api import CHAT, Api, JsonApi
+
 MOST_PIECES = 20_000
 """Of an answer's text: more than any model's longest, and a bound all the same."""
 
@@ -30,6 +32,8 @@ class AnswerFields:
     last_token: float | None = None
     pieces: int = 0
     serving: Mapping[str, Any] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """As chat completions tell it, beside `choices`."""
     text: list[str] = field(default_factory=list, repr=False)
 
     def read_retry_after(self, header: str | None) -> None:
@@ -77,8 +81,34 @@ class AnswerFields:
                 self.pieces += 1
                 self._hear(delta["content"])
 
-    def read_body(self, data: bytes, now: float) -> None:
+    def read_piece(self, data: bytes, now: float, *, api: JsonApi) -> None:
+        """One piece of a stream of another API, arrived at `now`; one without the text tells of something else."""
+        if not api.answer:
+            text: str | None = data.decode("utf-8", "replace")
+        elif data.strip() == b"[DONE]":
+            return
+        elif (body := _json(data)) is None:
+            self.error = self.error or "malformed_event"
+            return
+        else:
+            text = api.found(body)
+        if text:
+            self.first_token = now if self.first_token is None else self.first_token
+            self.last_token = now
+            self.pieces += 1
+            self._hear(text)
+
+    def read_body(self, data: bytes, now: float, *, api: Api = CHAT) -> None:
         """A whole answer that was not streamed, or an error's body."""
+        if isinstance(api, JsonApi) and self.status is not None and self.status < 300:
+            text = api.found(_value(data)) if api.answer else data.decode("utf-8", "replace").strip()
+            if not text:
+                self.error = "no_answer_in_body"
+                return
+            self._hear(text)
+            self.first_token = self.last_token = now
+            self.finished = True
+            return
         body = _json(data)
         if body is None:
             self.error = "malformed_body" if self.status is not None and self.status < 300 else f"http_{self.status}"
@@ -104,14 +134,16 @@ class AnswerFields:
             self.text.append(text)
 
     def _read_serving(self, body: Mapping[str, Any]) -> None:
-        serving = body.get("serving")
+        serving, usage = body.get("serving"), body.get("usage")
         if isinstance(serving, dict):
             self.serving = serving
+        if isinstance(usage, dict):
+            self.usage = usage
 
     def recorded(self) -> dict[str, Any]:
         """The disclosed fields, by their names in `brownout.evidence.Request`."""
         said = self.serving
-        usage = said.get("usage") if isinstance(said.get("usage"), dict) else {}
+        usage = said.get("usage") if isinstance(said.get("usage"), dict) else self.usage
         attempts = said.get("attempts") if isinstance(said.get("attempts"), dict) else {}
         completion = _whole((usage or {}).get("completion_tokens"))
         tokens = completion or self.pieces
@@ -138,11 +170,15 @@ class AnswerFields:
 
 
 def _json(data: bytes) -> dict[str, Any] | None:
+    body = _value(data)
+    return body if isinstance(body, dict) else None
+
+
+def _value(data: bytes) -> Any:
     try:
-        body = json.loads(data)
+        return json.loads(data)
     except (ValueError, RecursionError):
         return None
-    return body if isinstance(body, dict) else None
 
 
 def _text(value: object) -> str | None:

@@ -8,12 +8,13 @@ from typing import Protocol, Self
 
 import httpx
 
+from brownout.api import CHAT, Api, JsonApi
 from brownout.clock import Clock
 from brownout.evidence.model import Outcome, Request
 from brownout.experiment import Load
 from brownout.load.answer import AnswerFields
 from brownout.load.grading import Grader
-from brownout.load.sse import events
+from brownout.load.sse import events, lines, texts
 from brownout.target import Caller, Question
 
 
@@ -41,10 +42,22 @@ YOUNG = 5.0
 
 
 class Asker:
-    """An OpenAI-compatible chat client whose every request ends as one `Request` row, however it ends."""
+    """A client whose every request ends as one `Request` row, however it ends."""
 
-    def __init__(self, url: str, load: Load, *, record: Record, clock: Clock, grade: Grader | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        load: Load,
+        *,
+        record: Record,
+        clock: Clock,
+        grade: Grader | None = None,
+        api: Api = CHAT,
+    ) -> None:
         self._load = load
+        self._api = api
+        # An API of somebody's own streams or does not; only chat completions can be asked for either.
+        self._stream = api.streams and (load.stream or isinstance(api, JsonApi))
         self._record = record
         self._young = 0.0
         self.asked = 0
@@ -111,7 +124,7 @@ class Asker:
                         tenant=caller.tenant,
                         tier=caller.tier,
                         policy=self._load.policy,
-                        stream=self._load.stream,
+                        stream=self._stream,
                         load=self._load.name,
                         claims=None if grade is None else grade.claims,
                         claims_supported=None if grade is None else grade.supported,
@@ -120,26 +133,23 @@ class Asker:
                 )
 
     async def _exchange(self, number: int, question: Question, caller: Caller, answer: AnswerFields) -> Outcome:
-        body: dict[str, object] = {
-            "model": "default",
-            "messages": [{"role": "user", "content": question.text}],
-            "stream": self._load.stream,
-            "policy": self._load.policy,
-        }
-        if self._load.stream:
-            body["stream_options"] = {"include_usage": True}
+        api = self._api
+        body = api.body(question.text, policy=self._load.policy, stream=self._stream)
         try:
             async with self._client.stream(
-                "POST", "/v1/chat/completions", json=body, headers=self._headers(caller)
+                api.method, api.asked_at(question.text), json=body, headers=self._headers(caller)
             ) as response:
                 answer.status = response.status_code
                 answer.read_retry_after(response.headers.get("retry-after"))
-                if self._load.stream and response.status_code < 300:
+                if self._stream and response.status_code < 300 and not _is_json(response):
+                    form = api.stream if isinstance(api, JsonApi) else "sse"
+                    pieces = _PIECES[form or "sse"](response.aiter_raw())
                     # Closed by hand: leaving a generator to the collector would keep the connection.
-                    async with contextlib.aclosing(events(response.aiter_raw())) as stream:
+                    async with contextlib.aclosing(pieces) as stream:
                         await self._follow(number, stream, answer)
                 else:
-                    answer.read_body(await response.aread(), self._clock.now())
+                    # One who was asked for a stream may answer in one piece all the same.
+                    answer.read_body(await response.aread(), self._clock.now(), api=api)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             answer.error = type(error).__name__
             return "refused"
@@ -151,7 +161,9 @@ class Asker:
         return "ok" if answer.finished else "cut"
 
     def _headers(self, caller: Caller) -> dict[str, str]:
-        headers = {"authorization": f"Bearer {caller.token}"}
+        headers = dict(self._api.headers) if isinstance(self._api, JsonApi) else {}
+        if caller.token:
+            headers["authorization"] = f"Bearer {caller.token}"
         if self._load.deadline is not None:
             headers[DEADLINE_HEADER] = str(round(self._load.deadline * 1000))
         return headers
@@ -160,4 +172,18 @@ class Asker:
         async for data in stream:
             now = self._clock.now()
             self._record.request_heard(number, now)
-            answer.read_chunk(data, now)
+            if isinstance(self._api, JsonApi):
+                answer.read_piece(data, now, api=self._api)
+            else:
+                answer.read_chunk(data, now)
+        if isinstance(self._api, JsonApi):
+            # It has no end mark of its own: a stream that was cut has raised.
+            answer.finished = answer.pieces > 0
+
+
+_PIECES = {"sse": events, "lines": lines, "text": texts}
+
+
+def _is_json(response: httpx.Response) -> bool:
+    kind: str = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == "application/json"

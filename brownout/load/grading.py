@@ -19,11 +19,11 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What became of the statements for which an answer cites a document."""
+    """What became of the statements for which an answer cites a document, or of the facts that are expected of it."""
 
     claims: int
     supported: int
-    """Those of them that a cited document makes."""
+    """Those of them that a cited document makes, or that the answer states."""
 
 
 class Grader(Protocol):
@@ -56,6 +56,17 @@ class CitedSentences:
             texts = [self._texts.get((question.tenant, id_), "") for id_ in _ID.findall(ids[0])]
             supported += any(sentence in text for text in texts)
         return Grade(claims, supported)
+
+
+class ExpectedFacts:
+    """Of the facts that a question names, an answer's are those that stand in it word for word, case and spacing aside.
+
+    For systems whose documents nobody knows.
+    """
+
+    def __call__(self, question: Question, answer: str) -> Grade:
+        said = _plain(answer)
+        return Grade(len(question.facts), sum(_plain(fact) in said for fact in question.facts))
 
 
 def _plain(text: str) -> str:

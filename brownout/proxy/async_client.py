@@ -26,8 +26,10 @@ class AsyncToxiproxyClient:
         *,
         http: bool = False,
         host: str | None = None,
+        tls: bool = False,
     ) -> Proxy:
-        return await asyncio.to_thread(self._client.create, upstream, name, listen, enabled, http=http, host=host)
+        create = self._client.create
+        return await asyncio.to_thread(create, upstream, name, listen, enabled, http=http, host=host, tls=tls)
 
     async def disable(self, proxy: str, *, lease: str | None = None) -> None:
         await asyncio.to_thread(self._client.disable, proxy, lease=lease)

@@ -53,13 +53,17 @@ def proxy_spec(fields: Mapping[str, Any], where: str = "") -> ProxySpec:
         raise missing_field(f"name{where}")
     if not upstream:
         raise missing_field(f"upstream{where}")
+    tls, http = field(fields, "tls", bool) or False, field(fields, "http", bool) or False
+    if tls and not http:
+        raise bad_request("field 'tls' is for proxies that carry HTTP; other protocols' TLS passes as it is")
     return ProxySpec(
         name=name,
         listen=field(fields, "listen", str) or "",
         upstream=upstream,
         enabled=True if enabled is None else enabled,
-        http=field(fields, "http", bool) or False,
+        http=http,
         host=_host(field(fields, "host", str) or ""),
+        tls=tls,
     )
 
 

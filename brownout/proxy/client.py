@@ -139,14 +139,15 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
         *,
         http: bool = False,
         host: str | None = None,
+        tls: bool = False,
     ) -> Proxy:
         """A new proxy; without `listen` on a free port of the loopback. Addresses are `host:port`.
 
-        `http` declares that it carries HTTP/1.1, which toxics of requests need, and `host` gives it a name for the
-        process's DNS responder; a Toxiproxy server knows neither.
+        `http` declares that it carries HTTP/1.1, which toxics of requests need, `host` gives it a name for the
+        process's DNS responder, and with `tls` it speaks TLS to its upstream; a Toxiproxy server knows none of them.
         """
         body = {"name": name, "upstream": upstream, "listen": listen or "127.0.0.1:0", "enabled": enabled is not False}
-        ours = ({"http": True} if http else {}) | ({"host": host} if host else {})
+        ours = ({"http": True} if http else {}) | ({"host": host} if host else {}) | ({"tls": True} if tls else {})
         return Proxy(self, **self._call("POST", "proxies", body=body | ours))
 
     # Toxiproxy's API, by name

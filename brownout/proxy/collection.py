@@ -34,6 +34,8 @@ class ProxySpec:
     """Whether it is declared to carry HTTP/1.1."""
     host: str = ""
     """The name by which clients find it, in lower case; empty where they have its address."""
+    tls: bool = False
+    """Whether TLS is spoken to the upstream, and the upstream's name put in place of the clients' `Host`."""
 
 
 class ProxyCollection:
@@ -84,7 +86,7 @@ class ProxyCollection:
             if existing is None:
                 return await self._start(spec)
             same = _addresses(spec.listen, spec.upstream) == (existing.listen, existing.upstream)
-            if same and (spec.http, spec.host) == (existing.http, existing.host):
+            if same and (spec.http, spec.host, spec.tls) == (existing.http, existing.host, existing.tls):
                 return existing
             await existing.close()
             return await self._start(spec, counters=existing.counters)
@@ -224,6 +226,7 @@ class ProxyCollection:
             rng=self._rng,
             http=spec.http,
             host=spec.host,
+            tls=spec.tls,
             counters=counters,
         )
         if spec.http:

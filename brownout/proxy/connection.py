@@ -35,6 +35,9 @@ class Endpoint(asyncio.Protocol):
         "write",
     )
 
+    half_closes = True
+    """Whether one half of it can end before the other, as TCP's can."""
+
     write: Callable[[bytes], None]
     pause_reading: Callable[[], None]
     resume_reading: Callable[[], None]
@@ -63,15 +66,18 @@ class Endpoint(asyncio.Protocol):
 
     def write_eof(self) -> None:
         """The link into this socket is at its end: pass the half-close on."""
-        if self.transport is not None:
+        if self.transport is not None and self.half_closes:
             self.transport.write_eof()
+        elif self.transport is not None:
+            # Whoever has stopped asking is taken to have gone.
+            self._connection.close()
 
     def data_received(self, data: bytes) -> None:
         self._outgoing.feed(data)
 
     def eof_received(self) -> bool:
         self._outgoing.end()
-        return True  # keep the other half open
+        return self.half_closes  # keep the other half open
 
     def pause_writing(self) -> None:
         self._incoming.pause(self)
@@ -98,7 +104,7 @@ class Connection:
         accepted: Callable[["Connection"], None],
         dialled: Callable[["Connection"], None],
         gone: Callable[["Connection"], None],
-        server: type[Endpoint] = Endpoint,
+        server: Callable[..., Endpoint] = Endpoint,
     ) -> None:
         """Callbacks: `accepted` when the client's socket is there, `dialled` when both are, `gone` when none is.
 

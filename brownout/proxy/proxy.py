@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
+import logging
 import socket
-from collections.abc import Mapping
-from functools import partial
+import ssl
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from random import Random
 
@@ -13,11 +15,21 @@ from brownout.proxy.connection import Connection, Endpoint
 from brownout.proxy.counters import Counters
 from brownout.proxy.errors import ApiError, already_exists, bad_request, not_found
 from brownout.proxy.http.endpoint import HttpEndpoint
+from brownout.proxy.http.origin import OriginEndpoint
 from brownout.proxy.schedule import Play
 from brownout.proxy.scheduler import Scheduler
 from brownout.proxy.toxic import TOXIC_TYPES, Stream, Toxic, with_attributes
 
 _BACKLOG = 4096
+_HTTPS_PORT = 443
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def _verifying() -> ssl.SSLContext:
+    """Trusts whom this machine trusts (`SSL_CERT_FILE` overrides it); offers no HTTP/2, which no link understands."""
+    return ssl.create_default_context()
 
 
 class Proxy:
@@ -33,6 +45,7 @@ class Proxy:
         rng: Random,
         http: bool = False,
         host: str = "",
+        tls: bool = False,
         counters: Counters | None = None,
     ) -> None:
         """A disabled proxy.
@@ -50,6 +63,8 @@ class Proxy:
         """Whether it is declared to carry HTTP/1.1, so that toxics may be of requests."""
         self.host = host
         """The name by which clients find it, in lower case; empty where they have its address."""
+        self.tls = tls
+        """Whether TLS is spoken to the upstream, while clients speak none."""
         self.counters = counters or Counters()
         self.toxics: list[Toxic] = []
         self._plays: dict[Toxic, Play] = {}
@@ -67,7 +82,8 @@ class Proxy:
         return self._server is not None
 
     def to_json(self) -> dict[str, object]:
-        """Toxiproxy's fields; `http` and `host` only where there is such, `leases` only while they keep it disabled."""
+        """Toxiproxy's fields; `http`, `host` and `tls` only where there is such, `leases` only while they keep it
+        disabled."""
         shown: dict[str, object] = {
             "name": self.name,
             "listen": str(self.listen),
@@ -79,6 +95,8 @@ class Proxy:
             shown["http"] = True
         if self.host:
             shown["host"] = self.host
+        if self.tls:
+            shown["tls"] = True
         if self.disabled_by:
             shown["leases"] = sorted(self.disabled_by)
         return shown
@@ -181,7 +199,7 @@ class Proxy:
         self.toxics.append(toxic)
         if toxic.schedule is not None:
             self._plays[toxic] = Play(
-                toxic.schedule, self._scheduler, partial(self._set_value, toxic, toxic.schedule.of)
+                toxic.schedule, self._scheduler, functools.partial(self._set_value, toxic, toxic.schedule.of)
             )
         self._apply(toxic.stream)
 
@@ -229,8 +247,16 @@ class Proxy:
             accepted=self._accepted,
             dialled=self._dialled,
             gone=self._gone,
-            server=HttpEndpoint if self.http else Endpoint,
+            server=self._endpoint(),
         )
+
+    def _endpoint(self) -> Callable[..., Endpoint]:
+        if not self.http:
+            return Endpoint
+        if not self.tls:
+            return HttpEndpoint
+        host = self.upstream.host if self.upstream.port == _HTTPS_PORT else str(self.upstream)
+        return functools.partial(OriginEndpoint, host=host)
 
     def _accepted(self, connection: Connection) -> None:
         self.counters.connections_opened += 1
@@ -241,8 +267,15 @@ class Proxy:
     async def _dial(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: connection.server, self.upstream.host, self.upstream.port)
-        except (OSError, UnicodeError):  # the latter: a host name that cannot be one
+            await loop.create_connection(
+                lambda: connection.server,
+                self.upstream.host,
+                self.upstream.port,
+                ssl=_verifying() if self.tls else None,
+            )
+        except (OSError, UnicodeError) as exc:  # the latter: a host name that cannot be one
+            if isinstance(exc, ssl.SSLError):
+                log.warning("no TLS with %s: %s", self.upstream, exc)
             self.counters.dial_failures += 1
             connection.close()
         finally:

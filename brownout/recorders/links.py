@@ -23,6 +23,7 @@ async def follow_links(target: Target, *, clock: Clock, add: Callable[[Sample], 
             labels = (("link", " → ".join(one.link)),)
             for metric, value in (
                 ("link_connections_total", one.connections),
+                ("link_requests_total", one.requests),
                 ("link_upstream_bytes_total", one.upstream_bytes),
                 ("link_downstream_bytes_total", one.downstream_bytes),
                 ("link_swallowed_bytes_total", one.swallowed_bytes),

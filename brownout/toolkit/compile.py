@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from brownout.experiment import Check, Experiment, Step
+from brownout.targets import DEFAULT_TARGET, located
 from brownout.units import format_seconds
 
 EXTENSION = "brownout"
@@ -31,7 +32,7 @@ def compile_experiment(experiment: Experiment) -> Compiled:
         "description": experiment.hypothesis,
         "tags": list(experiment.tags),
         "configuration": {
-            "brownout_target": _from_environment("BROWNOUT_TARGET", experiment.target or "embedded"),
+            "brownout_target": _from_environment("BROWNOUT_TARGET", _target(experiment)),
             "brownout_scale": _from_environment("BROWNOUT_SCALE", "1"),
             "brownout_seed": _from_environment("BROWNOUT_SEED", ""),
             "brownout_runs_dir": _from_environment("BROWNOUT_RUNS_DIR", "runs"),
@@ -55,6 +56,11 @@ def compile_experiment(experiment: Experiment) -> Compiled:
         ],
         "rollbacks": [_action("heal everything", "heal")],
     }
+
+
+def _target(experiment: Experiment) -> str:
+    # A path in the file is relative to the file, and what stands in the environment to where the run is started.
+    return located(experiment.target or DEFAULT_TARGET, at=experiment.locations.get("target"))
 
 
 def _from_environment(key: str, default: str) -> Compiled:

@@ -58,7 +58,7 @@ def test_after_the_supervisor_was_killed_closing_ends_even_what_is_paused(tmp_pa
         assert all_end([processes[1]], within=PATIENCE)
         # Nothing tells a paused child that its parent is gone.
         assert states_of(processes[0].pid) == {"T"}
-        with pytest.raises(FaultError, match="supervisor of the embedded target is gone"):
+        with pytest.raises(FaultError, match="the supervisor is gone"):
             await victims.heal("one")
         await victims.supervised.close()
         assert all_end(processes, within=PATIENCE)

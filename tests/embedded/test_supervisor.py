@@ -107,7 +107,7 @@ def test_services_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> 
         os.kill(supervised.process.pid, signal.SIGKILL)
         assert await service.ended == -signal.SIGKILL
         assert all_end([process], within=PATIENCE)
-        with pytest.raises(EnvironmentProblem, match="supervisor of the embedded target is gone"):
+        with pytest.raises(EnvironmentProblem, match="the supervisor is gone"):
             await supervised.start(python("two", WAITS))
         # Nobody was left to remove it: that is what `chaos heal` is for.
         recovery = recovery_of(supervised)
@@ -122,7 +122,7 @@ def test_services_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> 
 def test_a_supervisor_that_dies_of_a_mistake_says_why_in_its_log_and_in_the_error(tmp_path: Path) -> None:
     async def play(supervised: Supervised) -> None:
         supervised.keep(["nobody"], scale=1.0)
-        with pytest.raises(FaultError, match=r"(?s)supervisor of the embedded target is gone.*KeyError: 'nobody'"):
+        with pytest.raises(FaultError, match=r"(?s)the supervisor is gone.*KeyError: 'nobody'"):
             await supervised.ask("states")
         log = tmp_path / "supervisor.log"
         assert "KeyError" in log.read_text()

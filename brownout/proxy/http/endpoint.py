@@ -140,7 +140,7 @@ class HttpEndpoint(Endpoint):
         if self._stand_in.player is None:
             return super().eof_received()
         self._server_is_over()
-        return True
+        return self.half_closes
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._stand_in.player is None or self._connection.over:
