@@ -17,10 +17,11 @@ def test_each_experiment_is_a_test_with_its_verdict_and_figures(project: Project
     project.experiment("bad", title="The assistant keeps answering", fallback="off")
     project.experiment("undecided", steady=NEVER)
 
-    result = project.run_in_calm("--chaos", "experiments", "--chaos-seed", "7", "-n", "2", "--junitxml", "junit.xml")
+    options = ("--chaos", "experiments", "--chaos-seed", "7", "-n", "2", "--junitxml", "junit.xml")
+    result = project.run_in_calm(*options, expect={"passed": 1, "failed": 1, "inconclusive": 1}, apart=True)
 
+    assert result.ret == 1
     said = result.stdout.str()
-    assert (result.ret, result.parseoutcomes()) == (1, {"passed": 1, "failed": 1, "inconclusive": 1}), said
     # The failure's message is the verdict.
     result.stdout.fnmatch_lines(
         [
@@ -58,7 +59,7 @@ def test_each_experiment_is_a_test_with_its_verdict_and_figures(project: Project
 def test_what_is_inconclusive_may_be_skipped(project: Project) -> None:
     project.experiment("undecided", steady=NEVER)
 
-    result = project.run("--chaos", "experiments", "--chaos-inconclusive", "skip")
+    result = project.run_apart("--chaos", "experiments", "--chaos-inconclusive", "skip")
 
     assert (result.ret, result.parseoutcomes()) == (0, {"skipped": 1})
     result.stdout.fnmatch_lines(["SKIPPED * inconclusive: *"])
@@ -71,7 +72,7 @@ def test_a_broken_file_is_told_with_its_place_and_without_a_traceback(project: P
     misplaced = project.path / "experiments" / "misplaced.yaml"
     misplaced.write_text(misplaced.read_text().replace("to: store", "to: stor"))
 
-    result = project.run("--chaos", "experiments", "--collect-only")
+    result = project.run_apart("--chaos", "experiments", "--collect-only")
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert result.parseoutcomes() == {"errors": 2}
@@ -90,9 +91,9 @@ def test_no_file_is_looked_at_unless_asked_and_no_other_yaml_then(project: Proje
     (project.path / "compose.yaml").write_text("services: {gateway: {image: gateway}}\n")
     (project.path / "test_it.py").write_text("def test_it(): pass\n")
 
-    unasked = project.run()
-    asked = project.run("--chaos", "--collect-only", "-q")
-    named = project.run("--chaos", "--collect-only", "-q", "compose.yaml")
+    unasked = project.run_apart()
+    asked = project.run_apart("--chaos", "--collect-only", "-q")
+    named = project.run_apart("--chaos", "--collect-only", "-q", "compose.yaml")
 
     assert unasked.parseoutcomes() == {"passed": 1}
     asked.stdout.fnmatch_lines(["experiments/good.yaml::good", "test_it.py::test_it", "experiments/broken.yaml:*"])
@@ -103,9 +104,9 @@ def test_no_file_is_looked_at_unless_asked_and_no_other_yaml_then(project: Proje
 def test_wrong_options_are_told_as_such(project: Project) -> None:
     project.experiment("good")
 
-    setting = project.run("--chaos", "experiments", "--chaos-set", "fallbak=off")
-    scale = project.run("--chaos", "experiments", "--chaos-scale", "0")
-    target = project.run("--chaos", "experiments", "--chaos-target", "smal")
+    setting = project.run_apart("--chaos", "experiments", "--chaos-set", "fallbak=off")
+    scale = project.run_apart("--chaos", "experiments", "--chaos-scale", "0")
+    target = project.run_apart("--chaos", "experiments", "--chaos-target", "smal")
 
     setting.stdout.fnmatch_lines(["*unknown setting 'fallbak'; did you mean 'fallback'?*"])
     scale.stderr.fnmatch_lines(["*--chaos-scale must lie between 0.01 and 100*"])

@@ -99,9 +99,8 @@ def test_it(chaos_target, inject, load, judge):
 def test_faults_load_and_verdicts_in_plain_tests(project: Project) -> None:
     project.pytester.makepyfile(PLAIN)
 
-    result = project.run_in_calm()
+    result = project.run_in_calm(expect={"passed": 18, "failed": 1, "inconclusive": 1})
 
-    assert result.parseoutcomes() == {"passed": 18, "failed": 1, "inconclusive": 1}, result.stdout.str()
     result.stdout.fnmatch_lines(
         [
             '>       judge("total", p50="1us")',
@@ -152,9 +151,7 @@ def test_a_test_may_ask_for_a_target_of_its_own(project: Project) -> None:
         """
     )
 
-    result = project.run_in_calm()
-
-    assert result.parseoutcomes() == {"passed": 3}, result.stdout.str()
+    project.run_in_calm(expect={"passed": 3})
     assert project.brought_up() == 2
 
 
@@ -242,9 +239,7 @@ def test_with_pytest_asyncio(project: Project) -> None:
     project.pytester.makepyfile(ASYNC.format(**words))
     project.options = ["-p", "no:cacheprovider"]
 
-    result = project.run_in_calm("-o", "asyncio_default_fixture_loop_scope=function")
-
-    assert result.parseoutcomes() == {"passed": 3}, result.stdout.str()
+    project.run_in_calm("-o", "asyncio_default_fixture_loop_scope=function", expect={"passed": 3})
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -270,6 +265,4 @@ def anyio_backend():
 """
     )
 
-    result = project.run_in_calm()
-
-    assert result.parseoutcomes() == {"passed": 3}, result.stdout.str()
+    project.run_in_calm(expect={"passed": 3})
