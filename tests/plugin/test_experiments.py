@@ -25,7 +25,7 @@ def test_each_experiment_is_a_test_with_its_verdict_and_figures(project: Project
     # The failure's message is the verdict.
     result.stdout.fnmatch_lines(
         [
-            "failed: during: availability: at-least 99%: * requests got no complete answer",
+            "during: availability: at-least 99%: * requests got no complete answer",
             "The assistant keeps answering",
             "While broken",
             "  ✗ availability: at-least 99%: * %, asked for at least 99 %; * samples",
@@ -41,7 +41,7 @@ def test_each_experiment_is_a_test_with_its_verdict_and_figures(project: Project
     for name, mark in (("good", "✓"), ("bad", "✗"), ("undecided", "?")):
         result.stdout.fnmatch_lines([f"{mark} experiments/{name}.yaml::{name}: runs/*-{name}/report.html"])
         assert list(project.path.glob(f"runs/*-{name}/report.html"))
-    result.stdout.fnmatch_lines(["FAILED experiments/bad.yaml::bad - failed: during: availability*"])
+    result.stdout.fnmatch_lines(["FAILED experiments/bad.yaml::bad - Failed: during: availability*"])
 
     cases = {one.attrib["name"]: one for one in ElementTree.parse(project.path / "junit.xml").iter("testcase")}
     assert {name: properties(case)["chaos.outcome"] for name, case in cases.items()} == {
