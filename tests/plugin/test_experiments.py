@@ -85,11 +85,21 @@ def test_a_broken_file_is_told_with_its_place_and_without_a_traceback(project: P
     assert "Traceback" not in result.stdout.str()
 
 
+UNUSED = """
+import sys
+
+def test_it():
+    plugin = "brownout.fixtures.pytest_plugin"
+    ours = {name for name in sys.modules if name.startswith("brownout")}
+    assert ours == {"brownout", "brownout.fixtures", plugin, f"{plugin}.plugin"}
+"""
+
+
 def test_no_file_is_looked_at_unless_asked_and_no_other_yaml_then(project: Project) -> None:
     project.experiment("good")
     (project.path / "experiments" / "broken.yaml").write_text("title: x\nhypothesis: y\nmethod: [")
     (project.path / "compose.yaml").write_text("services: {gateway: {image: gateway}}\n")
-    (project.path / "test_it.py").write_text("def test_it(): pass\n")
+    (project.path / "test_it.py").write_text(UNUSED)
 
     unasked = project.run_apart()
     asked = project.run_apart("--chaos", "--collect-only", "-q")
