@@ -1,5 +1,6 @@
 """The plugin with the reference stack: real processes, a real fault proxy."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -27,17 +28,6 @@ def test_it(inject):
 """
 USED = """
 import time
-import pytest
-
-def test_a_partition_is_survived(load, inject, judge):
-    with load(rate="20/s"):
-        time.sleep(3)
-        with inject("partition", from_="gateway", to="vector-db"):
-            time.sleep(5)
-        time.sleep(4)
-    judge("availability", at_least="95%", window="during")
-    judge("disclosed", share="100%", window="during")
-    judge("breaker", dependency="vector-db", becomes="open", within="5s", window="during")
 
 def test_a_killed_service_comes_back(chaos_target, inject):
     before = chaos_target.services()["cache"]
@@ -63,8 +53,11 @@ def test_a_shipped_experiment_as_a_test(project: Project) -> None:
     assert result.parseoutcomes() == {"passed": 1}, result.stdout.str()
 
 
-def test_the_fixtures_break_the_reference_stack(project: Project) -> None:
-    project.pytester.makepyfile(USED)
+def test_the_documented_example_and_more_on_the_reference_stack(project: Project) -> None:
+    document = (ROOT / "docs" / "pytest.md").read_text(encoding="utf-8")
+    example = re.search(r"<!-- example -->\n```python\n(.*?)```", document, re.DOTALL)
+    assert example is not None
+    project.pytester.makepyfile(test_used=USED, test_documented=example[1])
 
     for _ in range(4):
         result = project.run_apart("--chaos-target", "embedded")

@@ -42,7 +42,12 @@ def test_an_experiment_is_run_before_the_tests_that_are_marked_with_it(project: 
     result.stdout.fnmatch_lines(["FAILED *::test_a_setting_of_the_file_may_be_overruled - Failed: during: *"])
     assert "never reached" not in result.stdout.str()
     assert "pytest_plugin/" not in result.stdout.str()
-    assert project.brought_up() == 2
+    reports = [line.rsplit(" ", 1) for line in result.outlines if "report.html" in line and "::" in line]
+    assert [(name.split("::")[1], reports[0][1] == path) for name, path in reports] == [
+        ("test_more_can_be_asked_of_its_evidence:", True),
+        ("test_it_is_run_once_for_all_that_want_the_same:", True),
+        ("test_a_setting_of_the_file_may_be_overruled:", False),
+    ]
 
 
 def test_what_a_marker_cannot_say_is_told(project: Project) -> None:
