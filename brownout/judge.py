@@ -86,20 +86,20 @@ def windows(experiment: Experiment, recording: Recording, *, end: float | None =
         patience = max(load.timeout for load in experiment.load)
         # What a fault breaks it may have broken a moment before its injection was reported done.
         began = min(first_on, experiment.first_fault)
-        baseline = found[BLOCKS[0]] = _undisturbed(baseline, began, patience=patience)
+        baseline = found[BLOCKS[0]] = undisturbed(baseline, began, patience=patience)
     return {
         block: window if window is None or block == BLOCKS[0] else replace(window, baseline=baseline)
         for block, window in found.items()
     }
 
 
-def _undisturbed(window: Window, began: float, *, patience: float) -> Window:
+def undisturbed(window: Window, began: float, *, patience: float) -> Window:
     """Without the requests that were under way as the fault came on: they say nothing of the steady state.
 
-    Only as far back as clients wait at all, and never as far as most of the stretch: answers that hang are no reason to
-    see less of them.
+    Only as far back as clients wait at all (`patience` seconds), and never as far as most of the stretch: answers that
+    hang are no reason to see less of them.
     """
-    since = began - min(patience, MOST_UNDER_WAY * began)
+    since = began - min(patience, MOST_UNDER_WAY * (began - window.start))
     requests = window.requests
     whole = [sent < since or done <= began for sent, done in zip(requests.intended, requests.done, strict=True)]
     return window if all(whole) else replace(window, requests=requests.where(whole))
@@ -180,7 +180,7 @@ def _judge(
         doubt = "; ".join(_unproved(experiment, recording))
     elif window is None:
         doubt = "a fault was never off" if block == "after" else "the run ended before its time"
-    return tuple(Judged(block, check, _verdict(check, window, probes, doubt=doubt)) for check in checks[block])
+    return tuple(Judged(block, check, verdict_on(check, window, probes, doubt=doubt)) for check in checks[block])
 
 
 def judge_abort(check: Check, window: Window, probe: ProbeFunction) -> Verdict:
@@ -201,7 +201,15 @@ def told(one: Judged) -> str:
     return f"{text}: {verdict.why}" if verdict.why else text
 
 
-def _verdict(check: Check, window: Window | None, probes: Callable[[str], ProbeFunction], *, doubt: str) -> Verdict:
+def verdict_on(check: Check, window: Window | None, probes: Callable[[str], ProbeFunction], *, doubt: str) -> Verdict:
+    """What a check says of a window. Raises nothing: a probe that does, or whose answer is no verdict, cannot tell.
+
+    Args:
+        check: scaled as the window was recorded.
+        window: None where there never was such a stretch.
+        probes: gives the probe of a name.
+        doubt: why nothing can be said of the window, whatever the probe would say; empty where it can.
+    """
     if window is None or doubt:
         return inconclusive(check.title, samples=0, why=doubt)
     try:

@@ -139,7 +139,7 @@ class Method:
         ends = [span.off for span in spans if span.off is not None]
         now = max(ends) if ends and len(ends) == len(spans) else self._clock.now()
         if healed:
-            self._recording.fault_off(step.index, now, _together([span.proof for span in spans]))
+            self._recording.fault_off(step.index, now, together([span.proof for span in spans]))
             self._note(now, f"{step.title}: healed")
         if self._halt.reason is None:
             self._check_times(step, min((span.on for span in spans), default=step.at), now)
@@ -152,7 +152,7 @@ class Method:
             self._trouble(f"{step.title}: was on for {off - on:.1f} s instead of {step.for_:.3g} s")
 
 
-def _together(found: Sequence[Proof | None]) -> Proof | None:
+def together(found: Sequence[Proof | None]) -> Proof | None:
     """One proof of a fault that broke several places: it works where each of them does. None where one is missing."""
     proofs = [proof for proof in found if proof is not None]
     if not proofs or len(proofs) < len(found):

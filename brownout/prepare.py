@@ -112,8 +112,10 @@ def _scaled(experiment: Experiment, scale: float, fitting: Callable[[Experiment]
     return scaled
 
 
-def check(path: Path, *, target: str | None = None) -> str:
+def check(path: Path, *, target: str | None = None, settings: Sequence[str] = ()) -> str:
     """Read an experiment and check it against its target, whose name it returns. Starts and writes nothing.
+
+    `target` and `settings` are as in `RunOptions`.
 
     Raises:
         InvalidInput: something that was written is wrong.
@@ -122,7 +124,8 @@ def check(path: Path, *, target: str | None = None) -> str:
     experiment = read_experiment(path)
     name, factory = _target(experiment, target)
     known = factory.settings()
-    topology = factory.topology_of(settings_of(experiment, known))
+    given = dict(parse_setting(text, known) for text in settings)
+    topology = factory.topology_of(settings_of(experiment, known) | given)
     fit(experiment, target_name=name, topology=topology, settings=known)
     check_samples(experiment)
     return name

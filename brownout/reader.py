@@ -169,6 +169,19 @@ _TOP_KEY = re.compile(r"""^["']?([A-Za-z-]+)["']?[ \t]*:(?=\s)""", re.MULTILINE)
 _ACTIVITY = re.compile(r"""^[ \t-]*["']?type["']?[ \t]*:[ \t]*["']?(?:action|probe)\b""", re.MULTILINE)
 
 
+_TELLING = frozenset(("hypothesis", "steady-state", "method", "expect", "abort"))
+"""Keys of an experiment that hardly another file has two of."""
+
+
+def looks_like_experiment(path: Path) -> bool:
+    """Whether a YAML file among others is one of our experiments, if perhaps a broken one."""
+    try:
+        text = read_source(path)
+    except InvalidInput:
+        return False
+    return len(_TELLING.intersection(_TOP_KEY.findall(text))) > 1 and not looks_like_chaostoolkit(path)
+
+
 def looks_like_chaostoolkit(source: str | Path) -> bool:
     """Whether a path or URL is an ordinary Chaos Toolkit experiment. What cannot be read is ours, to report it well."""
     if str(source).startswith(("http://", "https://")):

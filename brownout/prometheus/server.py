@@ -92,7 +92,7 @@ async def own_server(sources: Sequence[Source], folder: Path) -> AsyncIterator[O
         ]
         with log.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "brownout.prometheus.child", str(os.getpid()), *argv),
+                *(sys.executable, "-m", "brownout.child", str(os.getpid()), str(int(signal.SIGKILL)), *argv),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
