@@ -49,7 +49,9 @@ def images(client: "docker.DockerClient") -> Mapping[str, str]:
     sources = ("pyproject.toml", "README.md", "LICENSE", "brownout", "faults", "fixtures", "probes")
     stack = dict(_files(ROOT / "target-stack", ("pyproject.toml", "README.md", "constraints.txt", "Dockerfile", "src")))
     proxy = dict(_files(ROOT, sources))
-    stack_wheels = _wheels("-c", "constraints.txt", *_stack_requirements(), *FOR_ITS_PYTHON, *BUILD, cwd=ROOT / "target-stack")
+    stack_wheels = _wheels(
+        "-c", "constraints.txt", *_stack_requirements(), *FOR_ITS_PYTHON, *BUILD, cwd=ROOT / "target-stack"
+    )
     proxy_wheels = _wheels("-r", "brownout/proxy/requirements.txt", *BUILD, cwd=ROOT)
     database = dict(_files(STAND_INS, ("postgres.sh", "postgres.Dockerfile")))
     cache = dict(_files(STAND_INS, ("valkey.Dockerfile",)))
@@ -141,9 +143,7 @@ def _files(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
                 yield str(file.relative_to(folder)), file.read_bytes()
 
 
-def _built(
-    client: "docker.DockerClient", what: str, base: str, context: Mapping[str, bytes], dockerfile: str
-) -> str:
+def _built(client: "docker.DockerClient", what: str, base: str, context: Mapping[str, bytes], dockerfile: str) -> str:
     content = [part for name in sorted(context) for part in (name.encode(), context[name])]
     name = f"brownout-stand-in/{what}:{_digest(base.encode(), *content)}"
     if _there(client, name):
