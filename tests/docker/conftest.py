@@ -1,0 +1,47 @@
+"""A Docker engine and the images, or a reason to skip."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from brownout.fixtures.docker import engine
+from brownout.fixtures.docker.images import Images, variable_of
+from tests.docker.helpers import Up
+from tools import docker_images
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _images() -> Iterator[None]:
+    """The images that the environment names; else stand-ins, made once and kept in the engine."""
+    if lacks := engine.missing():
+        pytest.skip("; ".join(lacks))
+    with pytest.MonkeyPatch.context() as patch:
+        if variable_of("stack") not in os.environ:
+            client = docker.from_env()
+            try:
+                for variable, image in docker_images.images(client).items():
+                    patch.setenv(variable, image)
+            except docker_images.Unavailable as problem:
+                pytest.skip(f"no images: {problem}")
+            finally:
+                client.close()
+        assert Images.chosen().stack
+        yield
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One docker target for all tests of a module that leave it as they found it."""
+    with asyncio.Runner() as runner, Up.started(runner, tmp_path_factory.mktemp("docker")) as found:
+        yield found
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the test's own state is kept."""
+    monkeypatch.setenv("BROWNOUT_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
