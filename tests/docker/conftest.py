@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import docker
 import pytest
@@ -14,8 +13,8 @@ from tests.docker.helpers import Up
 from tools import docker_images
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _images() -> Iterator[None]:
+@pytest.fixture(scope="session")
+def images() -> Iterator[None]:
     """The images that the environment names; else stand-ins, made once and kept in the engine."""
     if lacks := engine.missing():
         pytest.skip("; ".join(lacks))
@@ -34,14 +33,7 @@ def _images() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One docker target for all tests of a module that leave it as they found it."""
     with asyncio.Runner() as runner, Up.started(runner, tmp_path_factory.mktemp("docker")) as found:
         yield found
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the test's own state is kept."""
-    monkeypatch.setenv("BROWNOUT_STATE_DIR", str(tmp_path / "state"))
-    return tmp_path / "state"

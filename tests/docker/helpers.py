@@ -12,7 +12,7 @@ import docker
 from brownout.breakage import Breakage, ServicePlace
 from brownout.evidence.model import Proof
 from brownout.fixtures.docker import DockerTarget, labels
-from brownout.target import ServiceState, TargetOptions
+from brownout.target import NotAcknowledged, ServiceState, TargetOptions
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -82,6 +82,19 @@ class Up:
             trust_env=False,
         )
         return answer.status_code, answer.json()
+
+    def documents(self) -> int:
+        """How many it holds; asked until it tells, since a breaker may still be open."""
+
+        async def count() -> int:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    try:
+                        return len(await self.target.stored())
+                    except NotAcknowledged:
+                        await asyncio.sleep(0.1)
+
+        return self.runner.run(count())
 
     def fill(self, service: str, size: int) -> None:
         """Have a service take so many bytes of memory, whatever becomes of it."""

@@ -13,7 +13,7 @@ MIB = 2**20
 
 def test_a_killed_container_is_started_again_and_keeps_its_documents(up: Up) -> None:
     before = up.state("vector-db")
-    documents = len(up.run(up.target.stored()))
+    documents = up.documents()
 
     with up.broken("vector-db", Kill()) as proof:
         back = up.until(lambda one: one.restarts > before.restarts and one.ready, "vector-db")
@@ -22,7 +22,7 @@ def test_a_killed_container_is_started_again_and_keeps_its_documents(up: Up) -> 
     assert back.pid != before.pid
     assert proved.works, proved.summary
     assert proved.figures["exit_code"] == 137
-    assert len(up.run(up.target.stored())) == documents
+    assert up.documents() == documents
 
 
 def test_a_stopped_container_stays_down_until_it_is_healed(up: Up) -> None:
@@ -95,12 +95,12 @@ def test_a_lease_that_is_not_renewed_ends_its_fault(up: Up) -> None:
 
 
 def test_a_slow_start_puts_the_next_start_off(up: Up) -> None:
-    restarts = up.state(PROVIDER).restarts
+    restarts = up.state("embedding").restarts
 
-    with up.broken(PROVIDER, SlowStart(delay=1.0)) as proof:
-        up.run(up.target.inject(ServicePlace(PROVIDER), Kill(), lease="kill", ttl=5.0))
-        up.until(lambda one: one.restarts > restarts, PROVIDER)
+    with up.broken("embedding", SlowStart(delay=1.0)) as proof:
+        up.run(up.target.inject(ServicePlace("embedding"), Kill(), lease="kill", ttl=5.0))
+        up.until(lambda one: one.restarts > restarts, "embedding")
         proved = proof()
 
     assert proved.works, proved.summary
-    up.until(lambda one: one.ready, PROVIDER)
+    up.until(lambda one: one.ready, "embedding")
