@@ -80,6 +80,13 @@ class Freeze(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
+class Disconnect(Breakage):
+    """A service is taken off the network, with its connections: what is sent to it is lost, and nobody says so."""
+
+    kind: ClassVar[str] = "service.disconnect"
+
+
+@dataclass(frozen=True, slots=True)
 class CrashLoop(Breakage):
     """A service is killed, and killed again `up_for` after each time it was started."""
 

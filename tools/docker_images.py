@@ -3,10 +3,10 @@
     python tools/docker_images.py            # makes what is missing, prints NAME=IMAGE lines to be exported
     env $(python tools/docker_images.py) chaos run --target docker experiments/vector_db_partition.yaml
 
-The base is a `debootstrap` root (needs root, Debian's package `debootstrap` and a Debian mirror; about 40 s), which stands in
-for python:3.12-slim. Our own images are built of their Dockerfiles on it; PostgreSQL and Valkey are the wheels that the
-embedded target runs. Nothing inside a build needs a network. Everything is kept: the base and the wheels in
-`$XDG_CACHE_HOME/brownout`, the images in the engine, each under a tag that is a digest of what it is made of.
+The base is a `debootstrap` root (needs root, Debian's package `debootstrap` and a Debian mirror; about 40 s), which
+stands in for python:3.12-slim. Our own images are built of their Dockerfiles on it; PostgreSQL and Valkey are the
+wheels that the embedded target runs. Nothing inside a build needs a network. Everything is kept: the base and the
+wheels in `$XDG_CACHE_HOME/brownout`, the images in the engine, each under a tag that is a digest of what it is made of.
 """
 
 import hashlib

@@ -47,7 +47,7 @@ class Up:
 
         async def wait() -> ServiceState:
             async with asyncio.timeout(PATIENCE):
-                while not holds(state := await self._state(name)):
+                while not holds(state := await self._state(name)):  # noqa: ASYNC110 - it has to be asked
                     await asyncio.sleep(0.05)
                 return state
 
@@ -103,7 +103,9 @@ class Up:
         assert self.target._running is not None
         url = self.target._running.url(service)
         with contextlib.suppress(httpx.TransportError):
-            httpx.post(f"{url}/v1/chat/completions", content=b'{"model": "' + bytes(size), timeout=15.0, trust_env=False)
+            httpx.post(
+                f"{url}/v1/chat/completions", content=b'{"model": "' + bytes(size), timeout=15.0, trust_env=False
+            )
 
 
 def left(run: str | None = None) -> list[str]:

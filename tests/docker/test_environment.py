@@ -9,9 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
-import testcontainers.core.docker_client
 from click.testing import CliRunner
 
 from brownout.cli.run import run

@@ -89,7 +89,7 @@ def test_a_service_that_does_not_start_is_told_with_its_log_and_nothing_is_left(
 
     async def play() -> None:
         target = DockerTarget()
-        with pytest.raises(EnvironmentProblem, match="(?s)did not start: it ended with status.*PASSWORD"):
+        with pytest.raises(EnvironmentProblem, match=r"(?s)did not start: it ended with status.*PASSWORD"):
             await target.up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), lambda _: None)
 
     asyncio.run(play())
@@ -103,7 +103,7 @@ def test_an_image_that_cannot_be_had_is_named_with_the_variable_that_names_anoth
     monkeypatch.setenv(variable_of("cache"), "brownout-nowhere.invalid/cache:1")
 
     async def play() -> None:
-        with pytest.raises(EnvironmentProblem, match=r"no image brownout-nowhere.invalid/cache:1.*BROWNOUT_IMAGE_CACHE"):
+        with pytest.raises(EnvironmentProblem, match=r"brownout-nowhere.invalid/cache:1.*BROWNOUT_IMAGE_CACHE"):
             await DockerTarget().up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), lambda _: None)
 
     asyncio.run(play())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from brownout.breakage import CapMemory, CrashLoop, Freeze, Kill, ServicePlace, SlowStart, StarveCpu, Stop
+from brownout.breakage import CapMemory, CrashLoop, Disconnect, Freeze, Kill, ServicePlace, SlowStart, StarveCpu, Stop
 from brownout.errors import FaultError
 from tests.docker.helpers import Up
 
@@ -46,6 +46,18 @@ def test_a_paused_container_is_there_and_answers_nothing(up: Up) -> None:
     assert not state.ready
     assert proved.works, proved.summary
     assert up.until(lambda one: one.ready, "cache").pid == state.pid
+
+
+def test_a_disconnected_container_runs_on_and_nobody_reaches_it(up: Up) -> None:
+    before = up.state(PROVIDER)
+
+    with up.broken(PROVIDER, Disconnect()) as proof:
+        away = up.until(lambda one: not one.ready, PROVIDER)
+        proved = proof()
+
+    assert (away.up, away.pid) == (True, before.pid)
+    assert proved.works, proved.summary
+    assert up.until(lambda one: one.ready, PROVIDER).pid == before.pid
 
 
 def test_a_container_with_a_cpu_quota_is_throttled(up: Up) -> None:
