@@ -113,7 +113,7 @@ class StarveCpu(Breakage):
 
     @property
     def capability(self) -> str:
-        return f"{self.kind}.quota" if self.manner == "quota" else self.kind
+        return self.kind if self.manner is None else f"{self.kind}.{self.manner}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Iterator
 
-import docker
 import pytest
 
 from brownout.fixtures.docker import engine
@@ -15,13 +14,16 @@ from tools import docker_images
 
 @pytest.fixture(scope="session")
 def images() -> Iterator[None]:
-    """The images that the environment names; else stand-ins, made once and kept in the engine."""
+    """The images that the environment names; else the usual ones; else stand-ins, made once and kept in the engine."""
     if lacks := engine.missing():
         pytest.skip("; ".join(lacks))
     with pytest.MonkeyPatch.context() as patch:
         if variable_of("stack") not in os.environ:
-            client = docker.from_env()
+            client = engine.connect()
             try:
+                if client.images.list(Images.chosen().stack):
+                    yield
+                    return
                 for variable, image in docker_images.images(client).items():
                     patch.setenv(variable, image)
             except docker_images.Unavailable as problem:
