@@ -80,6 +80,13 @@ class Freeze(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
+class Disconnect(Breakage):
+    """A service is taken off the network, with its connections: what is sent to it is lost, and nobody says so."""
+
+    kind: ClassVar[str] = "service.disconnect"
+
+
+@dataclass(frozen=True, slots=True)
 class CrashLoop(Breakage):
     """A service is killed, and killed again `up_for` after each time it was started."""
 
@@ -106,7 +113,7 @@ class StarveCpu(Breakage):
 
     @property
     def capability(self) -> str:
-        return f"{self.kind}.quota" if self.manner == "quota" else self.kind
+        return self.kind if self.manner is None else f"{self.kind}.{self.manner}"
 
 
 @dataclass(frozen=True, slots=True)

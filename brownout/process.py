@@ -67,14 +67,15 @@ def end(processes: Sequence[ProcessId], *, grace: float) -> Sequence[ProcessId]:
     Blocks: for a command, or for a thread of its own.
     """
     signalled = [process for process in processes if send(process, signal.SIGTERM)]
-    if not _gone(signalled, grace):
+    if not wait_for(signalled, patience=grace):
         for process in signalled:
             send(process, signal.SIGKILL)
-        _gone(signalled, grace)
+        wait_for(signalled, patience=grace)
     return signalled
 
 
-def _gone(processes: Sequence[ProcessId], patience: float) -> bool:
+def wait_for(processes: Sequence[ProcessId], *, patience: float) -> bool:
+    """Wait up to `patience` seconds for them to end by themselves; tells whether they have. Blocks, as `end` does."""
     deadline = time.monotonic() + patience
     while any(process.alive() for process in processes):
         if time.monotonic() > deadline:

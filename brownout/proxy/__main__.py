@@ -43,14 +43,25 @@ def main() -> int:
     # Before anything else: no child, crash report or debugger of ours shall find it there.
     token = os.environ.pop(TOKEN_VARIABLE, "")
     parser = argparse.ArgumentParser(prog="python -m brownout.proxy", description="Brownout's fault proxy.")
-    parser.add_argument("--control", type=_loopback, default="127.0.0.1:0", metavar="HOST:PORT", help="loopback only")
+    parser.add_argument("--control", type=_address, default="127.0.0.1:0", metavar="HOST:PORT", help="loopback only")
     parser.add_argument(
-        "--dns", type=_loopback, metavar="HOST:PORT", help="answer DNS queries for the links' host names; loopback only"
+        "--dns", type=_address, metavar="HOST:PORT", help="answer DNS queries for the links' host names; loopback only"
+    )
+    parser.add_argument(
+        "--exposed",
+        action="store_true",
+        help="take other addresses than the loopback's: in a container, which has a network of its own",
     )
     parser.add_argument("--die-with-stdin", action="store_true", help="exit when standard input ends (parent death)")
     parser.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="auto: uvloop if there")
     parser.add_argument("--seed", type=int, help="make jitter and toxicity repeatable")
     options = parser.parse_args()
+    for address in (options.control, options.dns):
+        if address is not None and not options.exposed and not _is_loopback(address):
+            parser.error(
+                f"{address.host} is not a loopback address; whoever reaches the control port can break the links "
+                "(--exposed is for a container)"
+            )
     if not token:
         parser.error(f"the environment variable {TOKEN_VARIABLE} must hold the token that clients will show")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="brownout.proxy: %(message)s")
@@ -128,16 +139,17 @@ def _loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None
     return uvloop.new_event_loop
 
 
-def _loopback(text: str) -> Address:
+def _address(text: str) -> Address:
     try:
-        address = Address.parse(text)
+        return Address.parse(text)
     except ApiError as exc:
         raise argparse.ArgumentTypeError(exc.message) from exc
+
+
+def _is_loopback(address: Address) -> bool:
     with contextlib.suppress(ValueError):
-        if address.host == "localhost" or ipaddress.ip_address(address.host).is_loopback:
-            return address
-    msg = f"{address.host} is not a loopback address; whoever reaches the control port can break the links"
-    raise argparse.ArgumentTypeError(msg)
+        return address.host == "localhost" or ipaddress.ip_address(address.host).is_loopback
+    return False
 
 
 def _raise_file_limit() -> None:

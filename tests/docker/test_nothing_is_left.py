@@ -1,0 +1,135 @@
+"""However a run ends, no container, network, volume or scratch folder of it is left."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from brownout.cli.heal import heal
+from brownout.errors import EnvironmentProblem
+from brownout.fixtures.docker import DockerTarget
+from brownout.fixtures.docker.images import Images, variable_of
+from brownout.ledger import Ledger
+from brownout.target import TargetOptions
+from tests.busy import Cpu, in_time
+from tests.docker import doomed
+from tests.docker.helpers import PATIENCE, Up, left
+from tests.runs.commandline import EXPERIMENTS, Chaos
+
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("images")]
+
+
+@contextlib.contextmanager
+def harness(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """One that has broken things; and how to recover from it."""
+    with subprocess.Popen([sys.executable, doomed.__file__, str(folder)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            recovery = json.loads(process.stdout.readline())
+            assert len(left(recovery["run"])) == 9
+            yield process, recovery
+        finally:
+            process.kill()
+
+
+def gone(recovery: dict[str, Any], *, within: float = PATIENCE) -> bool:
+    deadline = time.monotonic() + within
+    while left(recovery["run"]) or Path(recovery["scratch"]).exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_a_killed_harness_takes_its_stack_with_it_within_ten_seconds(tmp_path: Path) -> None:
+    with harness(tmp_path) as (process, recovery):
+        os.kill(process.pid, signal.SIGKILL)
+        killed = Cpu.now()
+        assert gone(recovery), left(recovery["run"])
+        assert in_time(killed, 10.0)
+
+    healed = CliRunner().invoke(heal)
+
+    assert healed.exit_code == 0
+    assert "doomed: healed" in healed.output
+    with Ledger.open() as ledger:
+        assert ledger.open_runs() == []
+        assert [fault.state for fault in ledger.faults("doomed")] == ["healed", "healed"]
+
+
+def test_heal_removes_what_is_left_when_the_reaper_was_killed_too(tmp_path: Path) -> None:
+    with harness(tmp_path) as (process, recovery):
+        os.kill(recovery["reaper"]["pid"], signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert len(left(recovery["run"])) == 9
+
+        healed = CliRunner().invoke(heal)
+
+        assert healed.exit_code == 0, healed.output
+        assert "removed container" in healed.output
+        assert gone(recovery, within=0.0), left(recovery["run"])
+
+
+def test_a_service_that_does_not_start_is_told_with_its_log_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = left()
+    monkeypatch.setenv(variable_of("stack"), Images.chosen().vector_db)
+
+    async def play() -> None:
+        target = DockerTarget()
+        with pytest.raises(EnvironmentProblem, match=r"(?s)did not start: it ended with status.*PASSWORD"):
+            await target.up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), lambda _: None)
+
+    asyncio.run(play())
+    assert left() == before
+
+
+def test_an_image_that_cannot_be_had_is_named_with_the_variable_that_names_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = left()
+    monkeypatch.setenv(variable_of("cache"), "brownout-nowhere.invalid/cache:1")
+
+    async def play() -> None:
+        with pytest.raises(EnvironmentProblem, match=r"brownout-nowhere.invalid/cache:1.*BROWNOUT_IMAGE_CACHE"):
+            await DockerTarget().up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), lambda _: None)
+
+    asyncio.run(play())
+    assert left() == before
+
+
+@pytest.mark.run
+def test_ctrl_c_while_it_comes_up_leaves_nothing(tmp_path: Path) -> None:
+    before = left()
+    chaos = Chaos(tmp_path / "work")
+    started = chaos.start("run", str(EXPERIMENTS / "vector_db_partition.yaml"), "--target", "docker")
+    deadline = time.monotonic() + PATIENCE
+    while len(left()) < len(before) + 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    started.process.send_signal(signal.SIGINT)
+
+    assert started.finish() != 0
+    assert left() == before
+
+
+def test_teardown_takes_at_most_ten_seconds_and_start_up_at_most_twenty_five(tmp_path: Path) -> None:
+    before, begun = left(), Cpu.now()
+    with asyncio.Runner() as runner, Up.started(runner, tmp_path):
+        assert in_time(begun, 25.0)
+        ending = Cpu.now()
+    assert in_time(ending, 10.0)
+    assert left() == before
