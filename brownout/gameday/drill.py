@@ -1,7 +1,7 @@
 """A drill: its experiments in order, with their pauses, each written down before it starts and when it has ended.
 
-What an experiment finds (passed, failed, inconclusive) does not end a drill. That it was aborted, or could not run, does:
-somebody, or an abort condition, has said that it is enough.
+What an experiment finds (passed, failed, inconclusive) does not end a drill. That it was aborted, or could not run,
+does: somebody, or an abort condition, has said that it is enough.
 """
 
 from collections.abc import Callable

@@ -98,8 +98,8 @@ class Decision:
 
     @property
     def not_due(self) -> bool:
-        """Whether it is the calendar alone that says no: another day, or this date's drill was started already."""
-        return bool(self.refusals) and any(one.rule in ("window", "started") for one in self.refusals)
+        """Whether it is the calendar that says no: another day, a blackout, or this date's drill was started already."""
+        return any(one.rule in ("window", "blackout", "started") for one in self.refusals)
 
 
 def permit(plan: GameDay, now: datetime, facts: Facts, overrides: Sequence[Override] = ()) -> Decision:
