@@ -75,15 +75,16 @@ def calendar_of(schedule: Schedule) -> str:
     if schedule.week is not None:
         days = tuple(day for day in days if (day - 1) // 7 + 1 == schedule.week)
     weekdays = "" if len(found.weekdays) == 7 else ",".join(_WEEKDAYS[day] for day in found.weekdays) + " "
-    date = (
-        f"*-{'*' if len(found.months) == 12 else _numbers(found.months)}-{'*' if len(days) == 31 else _numbers(days)}"
-    )
-    hours = "*" if len(found.hours) == 24 else _numbers(found.hours)
-    minutes = "*" if len(found.minutes) == 60 else _numbers(found.minutes)
-    return f"{weekdays}{date} {hours}:{minutes}:00 {schedule.zone.key}"
+    date = f"{_or_star(found.months, 12)}-{_or_star(days, 31)}"
+    time = f"{_or_star(found.hours, 24)}:{_or_star(found.minutes, 60)}"
+    return f"{weekdays}*-{date} {time}:00 {schedule.zone.key}"
 
 
-def _numbers(values: Sequence[int], between: str = "..") -> str:
+def _or_star(values: Sequence[int], whole: int) -> str:
+    return "*" if len(values) == whole else _numbers(values, "..", width=2)
+
+
+def _numbers(values: Sequence[int], between: str, *, width: int = 1) -> str:
     """Runs of three and more as ranges: `1-5,8`."""
     runs: list[list[int]] = []
     for value in values:
@@ -91,8 +92,10 @@ def _numbers(values: Sequence[int], between: str = "..") -> str:
             runs[-1].append(value)
         else:
             runs.append([value])
-    texts = [f"{run[0]}{between}{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs]
-    return ",".join(texts)
+    return ",".join(
+        f"{run[0]:0{width}}{between}{run[-1]:0{width}}" if len(run) > 2 else ",".join(f"{one:0{width}}" for one in run)
+        for run in runs
+    )
 
 
 def _kubernetes(plan: GameDay, where: Where) -> Mapping[str, str]:
@@ -169,7 +172,10 @@ def _cron(plan: GameDay, where: Where) -> Mapping[str, str]:
 
 def _github_actions(plan: GameDay, where: Where) -> Mapping[str, str]:
     name = _label(plan)
-    # An expression in braces is GitHub's own: none can come in by a file's name, which is quoted for the shell only.
+    if "${{" in f"{where.plan} {plan.target}":
+        # GitHub puts its own values in there before a shell sees the line: no quotes help.
+        msg = f"{plan.file}: neither its path nor its target may hold '${{{{' in a workflow"
+        raise InvalidInput(msg)
     run = f"chaos gameday run {shlex.quote(str(where.plan))} --if-due"
     workflow = {
         "name": f"Game day {name}",

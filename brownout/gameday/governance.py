@@ -98,7 +98,7 @@ class Decision:
 
     @property
     def not_due(self) -> bool:
-        """Whether it is the calendar that says no: another day, a blackout, or this date's drill was started already."""
+        """Whether it is the calendar that says no: another day, a blackout, this date's drill was started already."""
         return any(one.rule in ("window", "blackout", "started") for one in self.refusals)
 
 

@@ -30,7 +30,7 @@ from brownout.gameday.plan import (
     Schedule,
 )
 from brownout.parameters import Parameter
-from brownout.units import Duration, Share, format_seconds
+from brownout.units import Duration, Share
 from brownout.yamlsource import Entry, Node, ScalarNode, SequenceNode, compose, printable_path, read_source
 
 REQUIRED = ("title", "schedule", "phases")
@@ -85,7 +85,7 @@ class _Reader:
         goals, review = self._part(top.get("goals"), GOALS), self._part(top.get("review"), ("within",))
         within = self._seconds(review.get("within"), REVIEW_WITHIN)
         if within > REVIEW_WITHIN:
-            problem = f"within: a drill is reviewed within {format_seconds(REVIEW_WITHIN)} of its end, or sooner"
+            problem = f"within: a drill is reviewed within {REVIEW_WITHIN / 3600:g}h of its end, or sooner"
             self._binder.note(problem, at=review["within"].node.at)
         schedule, people = self._schedule(top.get("schedule")), self._people(top.get("people"))
         plan = GameDay(
@@ -118,16 +118,16 @@ class _Reader:
                 self._binder.note(f"schedule: {key!r} is missing", at=entry.at, allowed=SCHEDULE)
         window = self._seconds(part.get("window"), WINDOW)
         if "window" in part and not 60 <= window <= LONGEST_WINDOW:
-            problem = f"window: expected 1m to {format_seconds(LONGEST_WINDOW)}"
+            problem = f"window: expected 1m to {LONGEST_WINDOW / 3600:g}h"
             self._binder.note(problem, at=part["window"].node.at)
         week = self._integer(part.get("week"), least=1, most=4)
-        cron, zone = self._cron(part.get("cron"), week), self._zone(part.get("time-zone"))
+        cron, zone = self._cron(part.get("cron"), part.get("week")), self._zone(part.get("time-zone"))
         schedule = Schedule(cron, zone, week=week, window=window)
         if cron and "cron" in part:
             self._refuse_overlaps(schedule, part["cron"].node.at)
         return schedule
 
-    def _cron(self, entry: Entry | None, week: int | None) -> str:
+    def _cron(self, entry: Entry | None, week: Entry | None) -> str:
         text = (self._text(entry) or "").upper()
         if entry is None or not text:
             return ""
@@ -151,7 +151,7 @@ class _Reader:
             self._binder.note(f"{problem}; 'week: 2' is the second such day of the month", at=entry.node.at)
             return ""
         if week is not None and words[4] == "*":
-            self._binder.note("week: the cron names no day of the week of which it could be one", at=entry.node.at)
+            self._binder.note("week: the cron names no day of the week of which it could be one", at=week.node.at)
         return " ".join(words)
 
     def _zone(self, entry: Entry | None) -> ZoneInfo:
@@ -175,7 +175,7 @@ class _Reader:
         if not dates:
             self._binder.note("cron: this never comes", at=at)
         elif any(later.start < one.end for one, later in pairwise(dates)):
-            problem = f"cron: the next drill would be due within the window of the one before it ({schedule.window:g}s)"
+            problem = f"cron: the next drill would be due within the window of the one before it (of {schedule.window / 60:g} minutes)"
             self._binder.note(problem, at=at)
 
     def _radius(self, entry: Entry | None) -> BlastRadius:
@@ -214,7 +214,7 @@ class _Reader:
         self._binder.known(part, ("run", "pause"), of="an experiment of a phase")
         pause = self._seconds(part.get("pause"), 0.0)
         if pause > LONGEST_PAUSE:
-            problem = f"pause: expected at most {format_seconds(LONGEST_PAUSE)}"
+            problem = f"pause: expected at most {LONGEST_PAUSE / 3600:g}h"
             self._binder.note(problem, at=part["pause"].node.at)
         if "run" not in part:
             self._binder.note("an experiment of a phase: 'run' is missing: which file?", at=node.at)

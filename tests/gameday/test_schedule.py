@@ -53,7 +53,7 @@ def test_a_week_of_the_month_is_the_nth_such_day() -> None:
 def test_a_leap_day_comes_every_four_years() -> None:
     leap = Schedule("0 12 29 2 *", ZoneInfo("UTC"))
     assert next_occurrence(leap, datetime(2027, 1, 1, tzinfo=UTC)).start.year == 2028  # type: ignore[union-attr]
-    # 2100 is none, and nothing comes within the ten years that are looked at... before 2104.
+    # 2100 is no leap year.
     assert next_occurrence(leap, datetime(2097, 1, 1, tzinfo=UTC)).start.year == 2104  # type: ignore[union-attr]
 
 
