@@ -240,9 +240,12 @@ def run(ctx: click.Context, /, plan: Path, if_due: bool, **options: Any) -> None
 
     Exit codes: 0 passed, 1 an experiment failed, 2 refused or could not run, 3 inconclusive, 4 aborted.
     """
+    import signal
+
     from brownout.cli._told import told
+    from brownout.errors import EXIT_ABORTED
     from brownout.gameday.start import Start, start
-    from brownout.toolkit.stage import ToolkitStage
+    from brownout.toolkit.stage import ToolkitStage, stopped_by
 
     rules, by, because = options["rules"], options["by"], options["because"]
     if bool(rules) != bool(by) or bool(rules) != bool(because):
@@ -255,19 +258,19 @@ def run(ctx: click.Context, /, plan: Path, if_due: bool, **options: Any) -> None
         overrides=tuple((rule, by, because) for rule in rules),
         if_due=if_due,
     )
-    with told():
-        code = start(
-            asked,
-            now=_now,
-            say=click.echo,
-            stage=lambda folder, target: ToolkitStage(
-                folder,
-                target=target,
-                scale=options["scale"],
-                instance=options["instance"],
-                settings=ctx.obj["settings_path"],
-            ),
+
+    def stage(folder: Path, target: str) -> ToolkitStage:
+        settings = ctx.obj["settings_path"]
+        return ToolkitStage(
+            folder, target=target, scale=options["scale"], instance=options["instance"], settings=settings
         )
+
+    try:
+        with told(), stopped_by(signal.SIGTERM, signal.SIGHUP):
+            code = start(asked, now=_now, say=click.echo, stage=stage)
+    except KeyboardInterrupt:
+        click.echo("Aborted before anything was started", err=True)
+        code = EXIT_ABORTED
     ctx.exit(code)
 
 

@@ -175,7 +175,8 @@ class _Reader:
         if not dates:
             self._binder.note("cron: this never comes", at=at)
         elif any(later.start < one.end for one, later in pairwise(dates)):
-            problem = f"cron: the next drill would be due within the window of the one before it (of {schedule.window / 60:g} minutes)"
+            minutes = schedule.window / 60
+            problem = f"cron: the next drill would be due within the window of the one before it ({minutes:g} minutes)"
             self._binder.note(problem, at=at)
 
     def _radius(self, entry: Entry | None) -> BlastRadius:

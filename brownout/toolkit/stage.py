@@ -38,9 +38,8 @@ class ToolkitStage:
         return Played(code, made[-1] if made else None)
 
     def pause(self, seconds: float) -> None:
-        """Wait; SIGTERM and SIGHUP end it as Ctrl-C does."""
-        with _as_interrupts(signal.SIGTERM, signal.SIGHUP):
-            time.sleep(seconds * self._options.scale)
+        """Wait."""
+        time.sleep(seconds * self._options.scale)
 
     def say(self, text: str) -> None:
         """On the terminal."""
@@ -48,7 +47,9 @@ class ToolkitStage:
 
 
 @contextmanager
-def _as_interrupts(*numbers: signal.Signals) -> Iterator[None]:
+def stopped_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Let these signals do what Ctrl-C does; a run, while it goes on, heeds them in its own way."""
+
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
