@@ -36,6 +36,7 @@ types: setup  ## mypy --strict, each package as its users see it
 
 schema: setup  ## write the JSON Schema of the experiment file and the reference page of the probes
 	$(BIN)/python -m brownout.schema
+	$(BIN)/python -m brownout.gameday.schema
 	$(BIN)/python -m brownout.reference
 
 corpus: setup  ## generate corpus and golden questions again

@@ -182,6 +182,11 @@ def _value(parameter: Parameter, *, doc: str) -> Schema:
     return {**schema, "description": doc} if doc else schema
 
 
+def of_type(kind: object, doc: str) -> Schema:
+    """What a single value of a type of `brownout.units`, of text, of a number or of a switch looks like."""
+    return {**_TYPES[kind], "description": doc}
+
+
 def built_in() -> str:
     """The schema of what this distribution itself registers, as it is committed."""
     faults = cast("Registry[Fault]", Registry.installed("fault", distribution="brownout"))

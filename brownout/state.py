@@ -50,25 +50,52 @@ def hold_target(name: str, instance: str, run: str) -> Iterator[None]:
         EnvironmentProblem: another run holds it; says which.
         InvalidInput: that is no name for an instance.
     """
+    _check_instance(instance)
+    by = f"target {name} (instance {instance})"
+    with _hold(
+        f"{lock_name(name)}-{instance}",
+        run,
+        taken=by,
+        way_out="wait for it, or give this run its own with --instance NAME",
+    ):
+        yield
+
+
+@contextmanager
+def hold_for_drill(name: str, instance: str, drill: str) -> Iterator[None]:
+    """Hold one instance of a target for a whole game day, the pauses between its runs included, against other ones.
+
+    Raises:
+        EnvironmentProblem: another game day holds it; says which.
+        InvalidInput: that is no name for an instance.
+    """
+    _check_instance(instance)
+    by = f"target {name} (instance {instance})"
+    with _hold(f"gameday-{lock_name(name)}-{instance}", drill, taken=by, way_out="a target has one game day at a time"):
+        yield
+
+
+def _check_instance(instance: str) -> None:
     if not _INSTANCE.fullmatch(instance):
         problem = f"{instance!r} is no name for an instance: use up to 64 letters, digits, '.', '_' and '-'"
         raise InvalidInput(problem)
+
+
+@contextmanager
+def _hold(lock: str, run: str, *, taken: str, way_out: str) -> Iterator[None]:
     locks = state_dir() / "locks"
     try:
         locks.mkdir(mode=0o700, exist_ok=True)
         # Not inherited by what we start (PEP 446): a service that outlived us would go on holding the target.
-        lock = os.open(locks / f"{lock_name(name)}-{instance}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(locks / f"{lock}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         msg = f"the state folder {locks} cannot be written to: {error.strerror}; set BROWNOUT_STATE_DIR to another one"
         raise EnvironmentProblem(msg) from error
-    with os.fdopen(lock, "r+", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            msg = (
-                f"target {name} (instance {instance}) is in use by {_holder(file.read())}; "
-                "wait for it, or give this run its own with --instance NAME"
-            )
+            msg = f"{taken} is in use by {_holder(file.read())}; {way_out}"
             raise EnvironmentProblem(msg) from error
         file.truncate(0)
         since = datetime.now(UTC).isoformat(timespec="seconds")

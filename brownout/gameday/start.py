@@ -1,0 +1,141 @@
+"""The start of a drill: hold the target, ask the rules, write it down, play it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from brownout import process
+from brownout.errors import EXIT_PASSED, EnvironmentProblem, InvalidInput
+from brownout.gameday.drill import EXIT_CODES, Stage, play
+from brownout.gameday.facts import gather, target_of
+from brownout.gameday.governance import NEVER_OVERRIDDEN, RULES, Decision, Facts, Override, permit
+from brownout.gameday.journal import Journal, NewDrill
+from brownout.gameday.plan import GameDay
+from brownout.gameday.reader import read_plan
+from brownout.state import hold_for_drill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What may be said of a start; as written, not yet checked."""
+
+    file: Path
+    instance: str
+    runs_dir: Path
+    overrides: Sequence[tuple[str, str, str]] = ()
+    """Rule, who, why."""
+    if_due: bool = False
+    """Say calmly where it is no time for it."""
+
+
+def start(
+    asked: Start,
+    *,
+    now: Callable[[], datetime],
+    say: Callable[[str], object],
+    stage: Callable[[Path, str], Stage],
+) -> int:
+    """Start a drill if the rules permit, and play it; returns the exit code.
+
+    Args:
+        asked: what was said of the start.
+        now: the time.
+        say: tell whoever watches.
+        stage: what runs the experiments, from the drill's folder and the target's name.
+
+    Raises:
+        InvalidInput: something that was written is wrong, or the rules do not permit it: says every reason.
+        EnvironmentProblem: this machine cannot do it, or another drill holds the target: says which.
+    """
+    plan = read_plan(asked.file)
+    overrides = [_override(plan, *one) for one in asked.overrides]
+    target, moment = target_of(plan), now()
+    name = f"{moment:%Y-%m-%dT%H-%M-%SZ}-{plan.name}"
+    with Journal.open() as journal:
+        if asked.if_due:
+            decision = permit(plan, moment, gather(plan, moment, journal, target=target))
+            if decision.not_due:
+                say(_told(plan, decision, "no drill now"))
+                return EXIT_PASSED
+        with hold_for_drill(target, asked.instance, name):
+            facts = gather(plan, moment, journal, target=target)
+            decision = permit(plan, moment, facts, overrides)
+            if not decision.permitted:
+                raise InvalidInput(_told(plan, decision, "the drill is refused"))
+            for refusal, override in decision.overridden:
+                say(f"OVERRIDDEN by {override.by} ({override.why}): {refusal}")
+            folder = _folder(asked.runs_dir, name)
+            journal.begin(
+                _new(plan, name, target, folder, decision=decision, facts=facts, moment=moment), decision.overridden
+            )
+            say(f"drill {name}: {plan.title}; {decision.abort_holder or 'nobody'} holds the abort")
+            ended = play(
+                plan,
+                name,
+                until=_until(plan, facts, moment),
+                journal=journal,
+                stage=stage(folder, target),
+                now=now,
+            )
+    say(f"drill {name}: {ended.outcome}" + (f": {ended.said}" if ended.said else ""))
+    hours = plan.review_within / 3600
+    say(f"to be reviewed within {hours:g} hours: chaos gameday record {name} --reviewed --by NAME")
+    return EXIT_CODES[ended.outcome]
+
+
+def _override(plan: GameDay, rule: str, by: str, why: str) -> Override:
+    may = [one for one in RULES if one not in NEVER_OVERRIDDEN]
+    for known in RULES:
+        if known == rule:
+            break
+    else:
+        msg = f"--override: unknown rule {rule!r}"
+        raise InvalidInput(msg, value=rule, allowed=may)
+    if known in NEVER_OVERRIDDEN:
+        msg = f"--override: nobody can override {rule!r}"
+        raise InvalidInput(msg, allowed=may)
+    if by not in plan.people:
+        msg = f"--by: {by!r} is none of the people of {plan.file}"
+        raise InvalidInput(msg, value=by, allowed=plan.people.names)
+    if not why.strip():
+        msg = "--because: expected a reason"
+        raise InvalidInput(msg)
+    return Override(known, by, " ".join(why.split()))
+
+
+def _told(plan: GameDay, decision: Decision, what: str) -> str:
+    return "\n".join([f"{plan.file}: {what}", *(f"  {one}" for one in decision.refusals)])
+
+
+def _folder(runs_dir: Path, name: str) -> Path:
+    folder = runs_dir / name
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        msg = f"the drill's folder {folder} cannot be made: {error.strerror}; choose another with --runs-dir"
+        raise EnvironmentProblem(msg) from error
+    return folder
+
+
+def _until(plan: GameDay, facts: Facts, moment: datetime) -> datetime:
+    return moment + timedelta(seconds=plan.schedule.window) if facts.due is None else facts.due.end
+
+
+def _new(
+    plan: GameDay, name: str, target: str, folder: Path, *, decision: Decision, facts: Facts, moment: datetime
+) -> NewDrill:
+    return NewDrill(
+        id=name,
+        plan=plan.name,
+        title=plan.title,
+        source=plan.source,
+        target=target,
+        folder=str(folder.resolve()),
+        commander=plan.people.commander,
+        abort_holder=decision.abort_holder,
+        process=process.current(),
+        review_within=plan.review_within,
+        scheduled=None if facts.due is None else facts.due.start,
+        started=moment,
+    )
