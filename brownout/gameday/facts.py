@@ -8,8 +8,9 @@ from brownout.gameday.blackouts import closures
 from brownout.gameday.governance import Facts
 from brownout.gameday.journal import Journal
 from brownout.gameday.plan import GameDay
+from brownout.prepare import check
 from brownout.reader import read_experiment
-from brownout.targets import DEFAULT_TARGET, check
+from brownout.targets import DEFAULT_TARGET
 
 
 def target_of(plan: GameDay) -> str:

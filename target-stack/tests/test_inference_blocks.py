@@ -11,7 +11,8 @@ from fakes import FakeMemory
 from target_stack.inference.blocks import SLAB_BYTES, BlockPool, NoFreeBlocksError
 from target_stack.inference.cuda import CudaMemory, NoCudaError
 from target_stack.inference.memory import HostMemory, OutOfMemoryError, open_store
-from target_stack.settings import ConfigurationError, Settings
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 
 BLOCK = SLAB_BYTES // 4
 

@@ -17,7 +17,7 @@ from fakes import FakeClock
 from target_stack.clock import SystemClock
 from target_stack.http_peer import HttpPeer
 from target_stack.naming import Resolver, UnresolvedError, resolver_from
-from target_stack.settings import ConfigurationError
+from target_stack.setting import ConfigurationError
 
 HOST = "llm.example.test"
 SOA = "ns.example.test. none.example.test. 1 60 60 60 7"

@@ -12,7 +12,8 @@ from target_stack.metrics import GatewayMetrics
 from target_stack.policy import AskedPolicy, policies
 from target_stack.policy_choice import PolicyChoice, policies_by_use_case
 from target_stack.policy_flags import PolicyFlags
-from target_stack.settings import Settings, SettingsError
+from target_stack.setting import SettingsError
+from target_stack.settings import Settings
 
 
 def choice(flags: PolicyFlags | None = None) -> PolicyChoice:

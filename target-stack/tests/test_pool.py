@@ -12,7 +12,7 @@ import httpx
 import pytest
 from harness import Answer, Gateway, Process, Stack, wait_ready, wait_until
 
-from target_stack.settings import REPLICAS
+from target_stack.catalogue.names import REPLICAS
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("healthy")]
 

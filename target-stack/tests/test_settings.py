@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from target_stack.catalogue import CATALOGUE
+from target_stack.catalogue.names import DEPENDENCIES, PROVIDERS
 from target_stack.pricing import PriceTable
-from target_stack.settings import CATALOGUE, DEPENDENCIES, PROVIDERS, Settings, SettingsError
+from target_stack.setting import SettingsError
+from target_stack.settings import Settings
 
 
 def test_every_dependency_has_a_breaker_with_its_preset() -> None:

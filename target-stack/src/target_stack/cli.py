@@ -10,7 +10,9 @@ import os
 import sys
 from typing import NoReturn
 
-from target_stack.settings import CATALOGUE, ConfigurationError, Settings
+from target_stack.catalogue import CATALOGUE
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 
 ROLES = ("gateway", "embedding", "provider", "inference", "flags")
 

@@ -4,13 +4,14 @@ import functools
 from collections.abc import Callable
 
 from target_stack.breaker import BreakerConfig, CircuitBreaker, State, Transition
+from target_stack.catalogue.names import DEPENDENCIES, PROVIDERS, REPLICAS
 from target_stack.clock import Clock
 from target_stack.dependency import Dependency
 from target_stack.events import EventRing
 from target_stack.language_models import providers_of, replicas_of
 from target_stack.metrics import GatewayMetrics
 from target_stack.retry import NAIVE_TRIES, RetryMode
-from target_stack.settings import DEPENDENCIES, PROVIDERS, REPLICAS, Settings
+from target_stack.settings import Settings
 
 __all__ = ["dependencies"]
 

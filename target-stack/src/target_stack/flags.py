@@ -19,7 +19,8 @@ from target_stack.policy import PolicyName
 from target_stack.policy_choice import policies_by_use_case
 from target_stack.policy_flags import FLAGS_PATH, Flags
 from target_stack.server import run
-from target_stack.settings import ConfigurationError, Settings
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 from target_stack.variables import required
 
 __all__ = ["serve"]

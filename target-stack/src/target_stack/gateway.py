@@ -48,7 +48,8 @@ from target_stack.router import Router
 from target_stack.semantic import SemanticCache, SemanticConfig
 from target_stack.server import run
 from target_stack.service_mode import Mode, ModeConfig, ServiceMode
-from target_stack.settings import ConfigurationError, Settings
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 from target_stack.singleflight import SingleFlight
 from target_stack.variables import required
 from target_stack.vector_store import DIMENSIONS

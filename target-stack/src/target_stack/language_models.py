@@ -4,6 +4,7 @@ import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 
+from target_stack.catalogue.names import PROVIDERS, REPLICAS, TERTIARY
 from target_stack.chain import ProviderChain
 from target_stack.clock import Clock
 from target_stack.dependency import Dependency
@@ -15,7 +16,7 @@ from target_stack.providers import Provider, StreamTimeouts
 from target_stack.readiness import expect_one_ready, healthy
 from target_stack.replicas import HealthChecks, ReplicaPool
 from target_stack.retry import RetryBudget, RetryConfig
-from target_stack.settings import PROVIDERS, REPLICAS, TERTIARY, Settings
+from target_stack.settings import Settings
 from target_stack.shares import shares_from
 from target_stack.variables import named_urls
 

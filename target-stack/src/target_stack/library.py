@@ -23,7 +23,8 @@ from target_stack.keyword import KeywordIndex
 from target_stack.metrics import GatewayMetrics
 from target_stack.quarantine import Quarantine
 from target_stack.retrieval import HybridSearch
-from target_stack.settings import ConfigurationError, Settings
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 from target_stack.tenant_filter import TenantFilter
 from target_stack.tombstones import Name, Tombstones
 from target_stack.variables import required

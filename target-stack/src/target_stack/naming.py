@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from target_stack.clock import Clock
-from target_stack.settings import ConfigurationError
+from target_stack.setting import ConfigurationError
 
 __all__ = ["Resolver", "UnresolvedError", "resolver_from"]
 

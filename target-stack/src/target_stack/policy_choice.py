@@ -9,7 +9,8 @@ from target_stack.metrics import GatewayMetrics
 from target_stack.naming import Resolver
 from target_stack.policy import AskedPolicy, Policy, PolicyName, policies
 from target_stack.policy_flags import FlagPoller, PolicyFlags
-from target_stack.settings import Settings, SettingsError
+from target_stack.setting import SettingsError
+from target_stack.settings import Settings
 from target_stack.variables import required
 
 __all__ = ["PolicyChoice", "policies_by_use_case", "policy_choice"]

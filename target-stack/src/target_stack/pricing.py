@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from target_stack.settings import Settings, SettingsError
+from target_stack.setting import SettingsError
+from target_stack.settings import Settings
 
 __all__ = ["Price", "PriceTable"]
 

@@ -14,10 +14,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from target_stack.asgi import begin_events, directly, send_body, while_connected
+from target_stack.catalogue.names import PROVIDERS
 from target_stack.clock import Clock, SystemClock
 from target_stack.completion import ChatCompletion, complete, digest_of
 from target_stack.server import run
-from target_stack.settings import PROVIDERS, ConfigurationError, Settings
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 from target_stack.wire import ProviderRequest
 
 __all__ = ["serve"]

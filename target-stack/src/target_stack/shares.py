@@ -7,7 +7,7 @@ and the richest pays for all. A random draw would have the same shares in the lo
 
 from collections.abc import Collection, Mapping
 
-from target_stack.settings import ConfigurationError
+from target_stack.setting import ConfigurationError
 
 __all__ = ["Shares", "shares_from"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from target_stack.settings import ConfigurationError
+from target_stack.setting import ConfigurationError
 
 __all__ = ["named_urls", "required"]
 

@@ -9,7 +9,8 @@ import mmap
 from typing import Protocol
 
 from target_stack.inference.cuda import CudaMemory, NoCudaError
-from target_stack.settings import ConfigurationError, Settings
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 
 __all__ = ["BlockStore", "HostMemory", "OutOfMemoryError", "open_store"]
 

@@ -28,7 +28,8 @@ from target_stack.inference.metrics import WorkerMetrics
 from target_stack.inference.pace import Pace
 from target_stack.inference.scheduler import OnOom, Scheduler, SchedulerConfig
 from target_stack.server import Exit, run
-from target_stack.settings import ConfigurationError, Settings
+from target_stack.setting import ConfigurationError
+from target_stack.settings import Settings
 from target_stack.wire import ProviderRequest
 
 __all__ = ["serve"]
