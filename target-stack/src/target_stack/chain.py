@@ -139,11 +139,15 @@ class ProviderChain:
         if self._replicas:
             replicas = (*self._replicas.order(), *self._providers) if self._failover else (self._replicas.first(),)
             return replicas, self._replicas.names
-        serving = {one.name: one for one in self._providers if model in one.models}
-        meant = self._turns.take(serving) or self._providers[0].name
-        first: str | None = meant
-        if self._failover and not (meant in serving and serving[meant].available):
-            first = self._vacant_turns.take([name for name, one in serving.items() if one.available])
+        meant, first = self._turn(model)
         ahead = [one for one in self._providers if one.name == first]
         behind = [one for one in self._providers if one.name != first]
         return (*ahead, *behind) if self._failover else ahead, (meant,)
+
+    def _turn(self, model: str) -> tuple[str, str | None]:
+        """Return whose turn it is to serve a model, and who takes it: nobody where none with a share can be reached."""
+        serving = {one.name: one for one in self._providers if model in one.models}
+        meant = self._turns.take(serving) or self._providers[0].name
+        if not self._failover or (meant in serving and serving[meant].available):
+            return meant, meant
+        return meant, self._vacant_turns.take([name for name, one in serving.items() if one.available])
