@@ -91,6 +91,17 @@ class NotAcknowledged(BrownoutError):
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerGauge:
+    """A Prometheus gauge that tells the state of each circuit breaker."""
+
+    metric: str
+    label: str
+    """That names whose breaker it is."""
+    states: Mapping[float, Literal["closed", "open", "half-open"]]
+    """By its values."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Something to record while the run lasts."""
 
@@ -99,6 +110,8 @@ class Source:
     """The service that says it."""
     url: str
     token: str | None = field(default=None, repr=False)
+    breakers: BreakerGauge | None = None
+    """Of `prometheus`: what of it tells the breakers' states, where no `breaker-events` do."""
 
 
 @dataclass(frozen=True, slots=True)

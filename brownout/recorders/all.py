@@ -8,6 +8,7 @@ import httpx
 
 from brownout.clock import RunClock
 from brownout.evidence.recording import Recording
+from brownout.recorders.breaker_gauges import follow_breaker_gauge
 from brownout.recorders.breakers import follow_breakers
 from brownout.recorders.gpus import follow_gpus
 from brownout.recorders.links import follow_links, follow_usage
@@ -25,8 +26,11 @@ def recorders_of(
         away = partial(presence.away, source.name)
         if source.kind == "breaker-events":
             yield follow_breakers(source, client=client, clock=clock, add=recording.add_transition, away=away)
-        else:
-            yield follow_metrics(source, client=client, clock=clock, add=samples, away=away)
+            continue
+        yield follow_metrics(source, client=client, clock=clock, add=samples, away=away)
+        if source.breakers is not None:
+            transitions = recording.add_transition
+            yield follow_breaker_gauge(source, source.breakers, client=client, clock=clock, add=transitions, away=away)
     yield follow_links(target, clock=clock, add=samples)
     yield follow_services(target, clock=clock, add=samples, tell=recording.add_event, presence=presence)
     yield follow_usage(target, clock=clock, add=samples)

@@ -94,3 +94,14 @@ def test_the_run_folder_keeps_the_description_without_its_secrets(system: System
     kept = (plan.folder / "target.yaml").read_text()
     assert kept == system.description.read_text().replace("sk-1234", "…")
     assert (plan.folder / "experiment.yaml").read_text() == EXPERIMENT
+
+
+def test_breakers_that_are_described_can_be_judged(system: System) -> None:
+    text = EXPERIMENT.replace("{quality: {faithfulness: 90%}}", "{breaker: {dependency: llm, becomes: open}}")
+    system.experiment.write_text(text)
+    with pytest.raises(InvalidInput, match="breaker: cannot be judged on this target: its description does not say"):
+        check(system.experiment)
+
+    told = f"metrics: http://127.0.0.1:{system.app}/metrics, breakers: {{metric: state, label: of}}"
+    system.describe(f"ready: 127.0.0.1:{system.llm}", f"ready: 127.0.0.1:{system.llm}, {told}")
+    assert check(system.experiment) == str(system.description)

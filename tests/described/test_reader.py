@@ -11,6 +11,7 @@ from brownout.errors import InvalidInput
 from brownout.fixtures.described.description import Description, Endpoint
 from brownout.fixtures.described.reader import read_description
 from brownout.fixtures.described.variables import filled
+from brownout.target import BreakerGauge
 
 BASE = """\
 door: {url: http://127.0.0.1:8000/v1, token-env: APP_TOKEN, model: small}
@@ -22,6 +23,7 @@ services:
     ready: http://127.0.0.1:8000/health
     within: 90s
     metrics: http://127.0.0.1:8000/metrics
+    breakers: {metric: state, label: of, open: 1, half-open: 0.5}
   cache: {start: [valkey-server, --port, "6390"], ready: 127.0.0.1:6390}
   llm: {}
 links:
@@ -61,6 +63,8 @@ def test_everything_in_it_is_read(tmp_path: Path) -> None:
     assert (to_cache.listen, to_cache.http, to_cache.tls) == ("127.0.0.1:0", False, False)
     assert [(one.id, one.facts) for one in found.questions] == [("q1", ()), ("who", ("Ada", "42"))]
     assert found.source == BASE
+    assert app.breakers == BreakerGauge("state", "of", {0.0: "closed", 1.0: "open", 0.5: "half-open"})
+    assert cache.breakers is None
 
 
 def test_a_service_starts_after_those_that_it_asks_even_where_they_ask_each_other(tmp_path: Path) -> None:
@@ -202,60 +206,69 @@ CASES = [
         "2:11",
         "expected a mapping",
     ),
-    case("a name that is none", "  llm: {}", "  llm!: {}", "11:3", "'llm!' is no name for a service"),
-    case("a name that is taken", "  llm: {}", "  llm: {}\n  fault-proxy: {}", "12:3", "is taken"),
+    case("a name that is none", "  llm: {}", "  llm!: {}", "12:3", "'llm!' is no name for a service"),
+    case("a name that is taken", "  llm: {}", "  llm: {}\n  fault-proxy: {}", "13:3", "is taken"),
     case("an unknown key of a service", "    within:", "    witin:", "8:5", "did you mean 'within'?"),
     case("a span without unit", "within: 90s", "within: 90", "8:13", "within: got 90"),
     case("a command with an open quote", '"app:app"', '"app:app', "4:12", "no closing quotation"),
-    case("a command without words", '[valkey-server, --port, "6390"]', "[]", "10:18", "expected a command"),
-    case("a word that is none", '--port, "6390"]', "--port, []]", "10:18", "expected a command"),
-    case("an upstream without a port", "upstream: 127.0.0.1:6390", "upstream: 127.0.0.1:0", "14:38", "HOST:PORT"),
+    case("a command without words", '[valkey-server, --port, "6390"]', "[]", "11:18", "expected a command"),
+    case("a word that is none", '--port, "6390"]', "--port, []]", "11:18", "expected a command"),
+    case("an upstream without a port", "upstream: 127.0.0.1:6390", "upstream: 127.0.0.1:0", "15:38", "HOST:PORT"),
+    case(
+        "breakers without metrics",
+        "    metrics: http://127.0.0.1:8000/metrics\n",
+        "",
+        "9:5",
+        "by the service's 'metrics'",
+    ),
+    case("breakers without a label", ", label: of", "", "10:5", "'label' is missing"),
+    case("breakers of one state twice", "half-open: 0.5", "half-open: 1", "10:48", "1 is half-open already"),
     case("a folder that is none", "workdir: ..", "workdir: ../away", "5:14", "away is no folder"),
     case("an env without start", START, "", "5:5", "env: says nothing for a service without 'start'"),
     case("a link that is none", "{links.llm}", "{links.lm}", "6:28", "app has no link to 'lm'", "did you mean 'llm'?"),
     case("a variable that is none", "{links.llm}", "{env.A B}", "6:28", "'A B' is no name of a variable"),
     case("an env of another kind", '{links.llm}/v1"', '"\n    , MORE: [1]', "7:13", "MORE: got a list"),
-    case("a readiness that is none", "ready: 127.0.0.1:6390", "ready: '6390'", "10:58", "expected HOST:PORT"),
-    case("links of another kind", LINKS, "links: {}\n", "12:8", "expected a list of links"),
-    case("no link at all", LINKS, "links: []\n", "12:8", "expected one at least"),
-    case("an unknown key of a link", "listen:", "lisen:", "13:26", "did you mean 'listen'?"),
+    case("a readiness that is none", "ready: 127.0.0.1:6390", "ready: '6390'", "11:58", "expected HOST:PORT"),
+    case("links of another kind", LINKS, "links: {}\n", "13:8", "expected a list of links"),
+    case("no link at all", LINKS, "links: []\n", "13:8", "expected one at least"),
+    case("an unknown key of a link", "listen:", "lisen:", "14:26", "did you mean 'listen'?"),
     case(
         "a link from nobody",
         "from: app, to: llm",
         "from: ap, to: llm",
-        "13:12",
+        "14:12",
         "no service 'ap'",
         "did you mean 'app'?",
     ),
-    case("a link to nobody", "to: llm", "to: lm", "13:21", "no service 'lm'", "did you mean 'llm'?"),
-    case("a link without source", "from: app, to: llm", "to: llm", "13:5", "'from' is missing"),
-    case("a link to itself", "to: cache,", "to: app,", "14:5", "not to app itself"),
-    case("the same link twice", CACHE, LLM.replace("9001", "9002"), "14:5", "a second link from app to llm"),
-    case("a link without upstream", ", upstream: 127.0.0.1:6390", "", "14:5", "'upstream' is missing"),
-    case("an upstream with a path", "openai.com", "openai.com/v1", "13:60", "without a path"),
-    case("an upstream that is none", "upstream: 127.0.0.1:6390", "upstream: cache", "14:38", "expected HOST:PORT"),
-    case("an upstream of another scheme", "https://api", "ftp://api", "13:60", "expected a URL"),
-    case("an upstream with a password", "https://api", "https://a:b@api", "13:60", "no user and no password"),
+    case("a link to nobody", "to: llm", "to: lm", "14:21", "no service 'lm'", "did you mean 'llm'?"),
+    case("a link without source", "from: app, to: llm", "to: llm", "14:5", "'from' is missing"),
+    case("a link to itself", "to: cache,", "to: app,", "15:5", "not to app itself"),
+    case("the same link twice", CACHE, LLM.replace("9001", "9002"), "15:5", "a second link from app to llm"),
+    case("a link without upstream", ", upstream: 127.0.0.1:6390", "", "15:5", "'upstream' is missing"),
+    case("an upstream with a path", "openai.com", "openai.com/v1", "14:60", "without a path"),
+    case("an upstream that is none", "upstream: 127.0.0.1:6390", "upstream: cache", "15:38", "expected HOST:PORT"),
+    case("an upstream of another scheme", "https://api", "ftp://api", "14:60", "expected a URL"),
+    case("an upstream with a password", "https://api", "https://a:b@api", "14:60", "no user and no password"),
     case(
         "a port that is taken",
         CACHE,
         CACHE.replace("upstream", "listen: 127.0.0.1:9001, upstream"),
-        "14:5",
+        "15:5",
         "another link",
     ),
     case(
         "a link to where it listens",
         CACHE,
         CACHE.replace("upstream", "listen: 127.0.0.1:6390, upstream"),
-        "14:62",
+        "15:62",
         "itself listens",
     ),
-    case("no questions in a list", QUESTIONS, "questions: []\n", "15:12", "expected one at least"),
-    case("a question file that is not there", QUESTIONS, "questions: away.yaml\n", "15:12", "no such file"),
-    case("a question without text", "{text: Who is it?, facts", "{facts", "17:5", "'text' is missing"),
-    case("a question of two ids", "What is it?", "{text: What?, id: who}", "17:5", "another question"),
-    case("an unknown key of a question", "facts:", "fact:", "17:24", "did you mean 'facts'?"),
-    case("a question that is a number", "What is it?", "42", "16:5", "expected text"),
+    case("no questions in a list", QUESTIONS, "questions: []\n", "16:12", "expected one at least"),
+    case("a question file that is not there", QUESTIONS, "questions: away.yaml\n", "16:12", "no such file"),
+    case("a question without text", "{text: Who is it?, facts", "{facts", "18:5", "'text' is missing"),
+    case("a question of two ids", "What is it?", "{text: What?, id: who}", "18:5", "another question"),
+    case("an unknown key of a question", "facts:", "fact:", "18:24", "did you mean 'facts'?"),
+    case("a question that is a number", "What is it?", "42", "17:5", "expected text"),
 ]
 
 

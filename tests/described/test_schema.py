@@ -20,6 +20,7 @@ def test_it_has_the_readers_keys_and_no_others() -> None:
     assert tuple(door) == door_reader.DOOR
     assert set(door["request"]["properties"]) == set(door_reader.REQUEST)
     assert tuple(service) == reader.SERVICE
+    assert tuple(service["breakers"]["properties"]) == reader.BREAKERS
     assert tuple(top["links"]["items"]["properties"]) == reader.LINK
     assert set(question["properties"]) == set(questions.QUESTION_KEYS)
 

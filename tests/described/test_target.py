@@ -32,19 +32,23 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     return system_in(tmp_path / "system")
 
 
-def with_target(system: System, play: Callable[[DescribedTarget], Awaitable[None]]) -> None:
+def with_target(system: System, play: Callable[[DescribedTarget], Awaitable[None]]) -> list[str]:
+    """Play it with the system up; what was said while it came up."""
+    said: list[str] = []
+
     async def work() -> None:
         target = Described().of(system.description)()
         logs = system.folder / "logs"
         logs.mkdir(exist_ok=True)
         try:
-            await target.up(TargetOptions(seed=1, scale=0.1, workdir=logs), lambda _: None)
+            await target.up(TargetOptions(seed=1, scale=0.1, workdir=logs), said.append)
             await play(target)
         finally:
             await target.down()
         await target.down()
 
     asyncio.run(work())
+    return said
 
 
 def refusal(system: System) -> str:
@@ -80,9 +84,18 @@ def test_its_services_run_with_what_they_are_told_and_nothing_is_left_of_them(sy
         assert [(one.name, one.ready) for one in await target.services()] == [("llm", True), ("app", True)]
         assert len(system.listening()) == 2
 
-    with_target(system, play)
+    said = with_target(system, play)
 
+    assert said == ["making the links", "starting llm", "starting app", "asking a first question"]
     assert system.listening() == []
+
+
+def test_an_app_that_is_not_told_where_its_link_is_is_pointed_out(system: System) -> None:
+    system.describe("OPENAI_BASE_URL", "OPENAI_BASE_ULR")
+
+    said = with_target(system, lambda _: asyncio.sleep(0))
+
+    assert said[-1] == "nothing of it went over app → llm: is its source told where the link is?"
 
 
 def test_its_links_and_services_are_broken_proved_and_healed(system: System) -> None:
