@@ -165,6 +165,14 @@ class LimitFileSize(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
+class FillDisk(Breakage):
+    """Of the disk that a service writes to, `leave` bytes are left."""
+
+    kind: ClassVar[str] = "service.fill_disk"
+    leave: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SlowDisk(Breakage):
     """A service reads and writes no more than `rate` bytes per second, each way."""
 

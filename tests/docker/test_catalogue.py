@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from brownout.prepare import check
+from tests.docker.helpers import left
 from tests.runs.commandline import EXPERIMENTS, FULL_LENGTH, SCALE, Chaos
 
 pytestmark = [pytest.mark.run, pytest.mark.usefixtures("images")]
@@ -32,7 +33,11 @@ def chaos(tmp_path: Path) -> Chaos:
 
 @pytest.mark.parametrize("name", [marked(name) for name in NAMES])
 def test_a_shipped_experiment_passes(chaos: Chaos, name: str) -> None:
+    before = left()
+
     chaos.run(f"{name}.yaml", "--target", "docker", scale=SCALES.get(name, HALF))
+
+    assert left() == before
 
 
 @pytest.mark.parametrize(("name", "what"), UNSUPPORTED.items())

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from click.testing import CliRunner
 
@@ -19,7 +20,9 @@ from brownout.cli.heal import heal
 from brownout.errors import EnvironmentProblem
 from brownout.fixtures.docker import DockerTarget
 from brownout.fixtures.docker.images import Images, variable_of
+from brownout.fixtures.docker.labels import OWNER, RUN, labels_of
 from brownout.ledger import Ledger
+from brownout.process import ProcessId, identify
 from brownout.target import TargetOptions
 from tests.busy import Cpu, in_time
 from tests.docker import doomed
@@ -79,6 +82,21 @@ def test_heal_removes_what_is_left_when_the_reaper_was_killed_too(tmp_path: Path
         assert healed.exit_code == 0, healed.output
         assert "removed container" in healed.output
         assert gone(recovery, within=0.0), left(recovery["run"])
+
+
+def test_heal_removes_what_a_run_left_that_died_before_the_ledger_knew_how_to_recover_it() -> None:
+    with subprocess.Popen(["true"]) as dead:
+        owner = identify(dead.pid) or ProcessId(dead.pid, "ended")
+    mine = labels_of("orphan", scratch="")
+    client = docker.from_env()
+    client.volumes.create("brownout-orphan", labels={**mine, OWNER: f"{owner.pid}:{owner.started}"})
+    client.volumes.create("brownout-mine", labels={**mine, RUN: "mine"})
+    try:
+        assert asyncio.run(DockerTarget.undo({})) == ["removed volume brownout-orphan"]
+        assert left("mine") == ["volume brownout-mine"]
+    finally:
+        client.volumes.get("brownout-mine").remove()
+        client.close()
 
 
 def test_a_service_that_does_not_start_is_told_with_its_log_and_nothing_is_left(

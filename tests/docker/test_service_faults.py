@@ -2,8 +2,20 @@
 
 import pytest
 
-from brownout.breakage import CapMemory, CrashLoop, Disconnect, Freeze, Kill, ServicePlace, SlowStart, StarveCpu, Stop
+from brownout.breakage import (
+    CapMemory,
+    CrashLoop,
+    Disconnect,
+    FillDisk,
+    Freeze,
+    Kill,
+    ServicePlace,
+    SlowStart,
+    StarveCpu,
+    Stop,
+)
 from brownout.errors import FaultError
+from brownout.target import Document, NotAcknowledged
 from tests.docker.helpers import Up
 
 pytestmark = pytest.mark.process
@@ -82,6 +94,24 @@ def test_a_container_that_takes_more_memory_than_is_left_is_oom_killed_and_comes
     assert proved.figures["oom_killed"] == 1.0
     assert "OOMKilled, exit 137" in proved.summary
     assert up.until(lambda one: one.ready, PROVIDER).restarts > before.restarts
+
+
+def test_a_database_on_a_full_disk_takes_no_document_until_there_is_room_again(up: Up) -> None:
+    document = Document(id="too-much", tenant="northwind-clinic", text="word " * 4_000_000)
+
+    with up.broken("vector-db", FillDisk()) as proof:
+        with pytest.raises(NotAcknowledged):
+            up.run(up.target.store(document))
+        proved = proof()
+
+    assert proved.works, proved.summary
+    up.until(lambda one: one.ready, "vector-db")
+    assert up.documents() > 0
+
+
+def test_a_service_that_keeps_nothing_on_a_disk_has_none_that_could_be_full(up: Up) -> None:
+    with pytest.raises(FaultError, match="llm-secondary keeps nothing on a disk; vector-db does"):
+        up.run(up.target.inject(ServicePlace(PROVIDER), FillDisk(), lease="full", ttl=5.0))
 
 
 def test_a_crash_loop_kills_what_was_started_again(up: Up) -> None:
