@@ -1,10 +1,12 @@
 """The next dates of several plans together, and what speaks against each of them."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from brownout.errors import InvalidInput
 from brownout.gameday.blackouts import closures
 from brownout.gameday.facts import target_of
 from brownout.gameday.plan import GameDay
@@ -35,9 +37,13 @@ def agenda(plans: Sequence[GameDay], after: datetime, *, count: int) -> Sequence
     """The next `count` dates after a moment, in order.
 
     Raises:
-        InvalidInput: an experiment or a calendar file cannot be read.
+        InvalidInput: an experiment or a calendar file cannot be read, or two plans have one name.
         EnvironmentProblem: the extra is not installed.
     """
+    for name, again in Counter(plan.name for plan in plans).items():
+        if again > 1:
+            msg = f"{again} of these plans are called {name!r}: the journal would not tell one from the other"
+            raise InvalidInput(msg)
     targets = {plan.name: target_of(plan) for plan in plans}
     merged = heapq.merge(*(_dates(plan, after) for plan in plans), key=lambda one: one[:2])
     found = [one for one, _ in zip(merged, range(count), strict=False)]

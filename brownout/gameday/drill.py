@@ -96,6 +96,5 @@ def _play(
             what = "was aborted" if outcome == "aborted" else "could not run"
             return Ended(outcome, f"experiment {number} of {len(steps)} ({planned.path.name}) {what}")
         if planned.pause and number < len(steps):
-            stage.say(f"a pause of {planned.pause:g}s")
             stage.pause(planned.pause)
     return Ended(min(found, key=_FROM_BAD_TO_GOOD.index, default="inconclusive"))

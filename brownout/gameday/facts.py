@@ -21,7 +21,7 @@ def target_of(plan: GameDay) -> str:
     return next((name for name in named if name is not None), DEFAULT_TARGET)
 
 
-def gather(plan: GameDay, now: datetime, journal: Journal, *, target: str) -> Facts:
+def gather(plan: GameDay, now: datetime, journal: Journal, *, target: str, instance: str) -> Facts:
     """Look everything up.
 
     Raises:
@@ -36,7 +36,7 @@ def gather(plan: GameDay, now: datetime, journal: Journal, *, target: str) -> Fa
         upcoming=schedule.next_occurrence(plan.schedule, now),
         closures=closures(plan.blackouts, now, end, zone=plan.schedule.zone),
         checked_in=journal.checked_in(plan.name),
-        past=journal.past(plan=plan.name, target=target),
+        past=journal.past(plan=plan.name, target=target, instance=instance),
     )
 
 

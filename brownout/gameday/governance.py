@@ -45,7 +45,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class PastDrill:
-    """A drill of this plan, or on its target, as the journal has it."""
+    """A drill of this plan, or where this one is to be, as the journal has it."""
 
     id: str
     plan: str
@@ -54,6 +54,8 @@ class PastDrill:
     """The occurrence that it was started for."""
     review_due: datetime | None = None
     """None: reviewed, or nothing to review."""
+    here: bool = True
+    """Whether it was on the same instance of the same target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +178,9 @@ def _of_dates(plan: GameDay, facts: Facts) -> Sequence[Refusal]:
 def _of_past(plan: GameDay, now: datetime, facts: Facts) -> Sequence[Refusal]:
     refusals = []
     for past in facts.past:
-        if past.state == "running":
+        if past.here and past.state == "running":
             refusals.append(Refusal("running", f"drill {past.id} is still going on"))
-        elif past.state == "interrupted":
+        elif past.here and past.state == "interrupted":
             then = f"chaos gameday record {past.id} --looked --by NAME"
             why = f"drill {past.id} was interrupted; look at what it left (chaos heal), then: {then}"
             refusals.append(Refusal("interrupted", why))

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS drills (
     title TEXT NOT NULL,
     source TEXT NOT NULL,           -- the plan as it was
     target TEXT NOT NULL,
+    instance TEXT NOT NULL,
     folder TEXT NOT NULL,
     commander TEXT,
     abort_holder TEXT,
@@ -83,6 +84,7 @@ class NewDrill:
     title: str
     source: str
     target: str
+    instance: str
     folder: str
     commander: str | None
     abort_holder: str | None
@@ -100,6 +102,7 @@ class Drill:
     plan: str
     title: str
     target: str
+    instance: str
     folder: str
     commander: str | None
     abort_holder: str | None
@@ -213,8 +216,9 @@ class Journal:
         rows = self._read("SELECT who, max(at) FROM check_ins WHERE plan = ? GROUP BY who", plan)
         return {who: _moment(at) for who, at in rows}
 
-    def past(self, *, plan: str, target: str) -> Sequence[PastDrill]:
-        """What the rules have to know of earlier drills of this plan, and of any on this target."""
+    def past(self, *, plan: str, target: str, instance: str) -> Sequence[PastDrill]:
+        """What the rules have to know of earlier drills of this plan, and of any on this instance of this target."""
+        found = [(one, (one.target, one.instance) == (target, instance)) for one in self.drills()]
         return [
             PastDrill(
                 one.id,
@@ -222,9 +226,10 @@ class Journal:
                 one.state,
                 scheduled=one.scheduled,
                 review_due=one.review_due if one.reviewed is None else None,
+                here=here,
             )
-            for one in self.drills()
-            if one.plan == plan or one.target == target
+            for one, here in found
+            if here or one.plan == plan
         ]
 
     # -- during a drill --------------------------------------------------------------------------------------------
@@ -233,13 +238,14 @@ class Journal:
         """Write down a drill and what was overridden for it, all or nothing."""
         with self._transaction():
             self._write(
-                "INSERT INTO drills (id, plan, title, source, target, folder, commander, abort_holder, pid,"
-                " process_started, review_within, scheduled, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO drills (id, plan, title, source, target, instance, folder, commander, abort_holder,"
+                " pid, process_started, review_within, scheduled, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 drill.id,
                 drill.plan,
                 drill.title,
                 drill.source,
                 drill.target,
+                drill.instance,
                 drill.folder,
                 drill.commander,
                 drill.abort_holder,
@@ -338,8 +344,8 @@ class Journal:
     def drills(self) -> Sequence[Drill]:
         """All of them, the oldest first."""
         rows = self._read(
-            "SELECT id, plan, title, target, folder, commander, abort_holder, pid, process_started, review_within,"
-            " scheduled, started, ended, outcome, said, looked_by, reviewed, reviewed_by FROM drills"
+            "SELECT id, plan, title, target, instance, folder, commander, abort_holder, pid, process_started,"
+            " review_within, scheduled, started, ended, outcome, said, looked_by, reviewed, reviewed_by FROM drills"
             " ORDER BY started, rowid"
         )
         return [self._drill(row) for row in rows]
@@ -385,7 +391,7 @@ class Journal:
         ]
 
     def _drill(self, row: Sequence[Any]) -> Drill:
-        name, plan, title, target, folder, commander, abort_holder, pid, process_started, *rest = row
+        name, plan, title, target, instance, folder, commander, abort_holder, pid, process_started, *rest = row
         review_within, scheduled, started, ended, outcome, said, looked_by, reviewed, reviewed_by = rest
         state: State = "over"
         if ended is None:
@@ -395,6 +401,7 @@ class Journal:
             plan,
             title,
             target,
+            instance,
             folder,
             commander,
             abort_holder,

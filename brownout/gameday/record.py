@@ -14,7 +14,7 @@ def as_text(journal: Journal, name: str) -> str:
     drill = journal.drill(name)
     lines = [
         f"{drill.id}: {drill.title}",
-        f"  target     {drill.target}",
+        f"  target     {drill.target} (instance {drill.instance})",
         f"  started    {_at(drill.started)}"
         + (f", due {_at(drill.scheduled)}" if drill.scheduled else ", not when due"),
         f"  ended      {_at(drill.ended)}" if drill.ended else f"  {drill.state}",

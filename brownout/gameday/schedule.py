@@ -78,7 +78,7 @@ def due(schedule: Schedule, now: datetime) -> Occurrence | None:
     """The occurrence in whose window this moment lies."""
     earliest = now - timedelta(seconds=schedule.window)
     found = [one for one in occurrences(schedule, earliest, before=now + timedelta(seconds=1)) if one.start <= now]
-    return found[-1] if found and now < found[-1].end else None
+    return found[-1] if found else None
 
 
 def clock_changes(schedule: Schedule, after: datetime, *, before: datetime) -> Iterator[ClockChange]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from brownout import process
 from brownout.errors import EXIT_PASSED, EnvironmentProblem, InvalidInput
 from brownout.gameday.drill import EXIT_CODES, Stage, play
-from brownout.gameday.facts import gather, target_of
+from brownout.gameday.facts import gather, problems_of_experiments, target_of
 from brownout.gameday.governance import NEVER_OVERRIDDEN, RULES, Decision, Facts, Override, permit
 from brownout.gameday.journal import Journal, NewDrill
 from brownout.gameday.plan import GameDay
@@ -54,28 +54,35 @@ def start(
     name = f"{moment:%Y-%m-%dT%H-%M-%SZ}-{plan.name}"
     with Journal.open() as journal:
         if asked.if_due:
-            decision = permit(plan, moment, gather(plan, moment, journal, target=target))
+            decision = permit(plan, moment, gather(plan, moment, journal, target=target, instance=asked.instance))
             if decision.not_due:
                 say(_told(plan, decision, "no drill now"))
                 return EXIT_PASSED
+        if problems := problems_of_experiments(plan):
+            # A drill that could not be played to its end does not begin.
+            raise InvalidInput("\n".join(problems))
         with hold_for_drill(target, asked.instance, name):
-            facts = gather(plan, moment, journal, target=target)
+            facts = gather(plan, moment, journal, target=target, instance=asked.instance)
             decision = permit(plan, moment, facts, overrides)
             if not decision.permitted:
                 raise InvalidInput(_told(plan, decision, "the drill is refused"))
             for refusal, override in decision.overridden:
                 say(f"OVERRIDDEN by {override.by} ({override.why}): {refusal}")
             folder = _folder(asked.runs_dir, name)
-            journal.begin(
-                _new(plan, name, target, folder, decision=decision, facts=facts, moment=moment), decision.overridden
-            )
+            played_on = stage(folder, target)
             say(f"drill {name}: {plan.title}; {decision.abort_holder or 'nobody'} holds the abort")
+            journal.begin(
+                _new(
+                    plan, name, target, folder, instance=asked.instance, decision=decision, facts=facts, moment=moment
+                ),
+                decision.overridden,
+            )
             ended = play(
                 plan,
                 name,
                 until=_until(plan, facts, moment),
                 journal=journal,
-                stage=stage(folder, target),
+                stage=played_on,
                 now=now,
             )
     say(f"drill {name}: {ended.outcome}" + (f": {ended.said}" if ended.said else ""))
@@ -123,7 +130,15 @@ def _until(plan: GameDay, facts: Facts, moment: datetime) -> datetime:
 
 
 def _new(
-    plan: GameDay, name: str, target: str, folder: Path, *, decision: Decision, facts: Facts, moment: datetime
+    plan: GameDay,
+    name: str,
+    target: str,
+    folder: Path,
+    *,
+    instance: str,
+    decision: Decision,
+    facts: Facts,
+    moment: datetime,
 ) -> NewDrill:
     return NewDrill(
         id=name,
@@ -131,6 +146,7 @@ def _new(
         title=plan.title,
         source=plan.source,
         target=target,
+        instance=instance,
         folder=str(folder.resolve()),
         commander=plan.people.commander,
         abort_holder=decision.abort_holder,

@@ -9,6 +9,7 @@ from types import FrameType
 
 import click
 
+from brownout.errors import EXIT_BAD_INPUT
 from brownout.gameday.drill import Played
 from brownout.prepare import RunOptions
 from brownout.toolkit.execute import execute
@@ -33,13 +34,21 @@ class ToolkitStage:
     def play(self, experiment: Path) -> Played:
         """Run one experiment; a signal heals, and gives the exit code of an aborted run."""
         before = set(self._folder.iterdir())
-        code = execute(experiment, self._options, settings=self._settings, journal=None, verbose=False, as_json=False)
+        try:
+            code = execute(
+                experiment, self._options, settings=self._settings, journal=None, verbose=False, as_json=False
+            )
+        except SystemExit as left:
+            # What was wrong has been told; the drill has yet to be written down as one that could not go on.
+            code = left.code if isinstance(left.code, int) else EXIT_BAD_INPUT
         made = sorted(set(self._folder.iterdir()) - before)
         return Played(code, made[-1] if made else None)
 
     def pause(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds * self._options.scale)
+        """Wait, as much shorter as the experiments are."""
+        scaled = seconds * self._options.scale
+        self.say(f"a pause of {scaled:g}s")
+        time.sleep(scaled)
 
     def say(self, text: str) -> None:
         """On the terminal."""

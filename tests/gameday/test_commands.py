@@ -83,6 +83,13 @@ def test_the_next_dates_of_several_plans_are_one_list_with_what_speaks_against_t
     assert "no drill: days without drills" in text
 
 
+def test_two_plans_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    done = chaos("plan", path, path)
+    assert done.exit_code == 2
+    assert "2 of these plans are called 'sunday'" in done.stderr
+
+
 def test_a_calendar_is_written_to_files(tmp_path: Path) -> None:
     path, out = written(tmp_path), tmp_path / "units"
     done = chaos("schedule", path, "--to", "systemd", "--output", out)

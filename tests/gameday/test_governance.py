@@ -126,6 +126,11 @@ def test_another_plan_s_review_and_dates_are_its_own() -> None:
     assert permit(plan(), NOON, facts(past=past)).permitted
 
 
+def test_a_drill_that_goes_on_elsewhere_holds_nothing_up() -> None:
+    past = (PastDrill("d1", "sunday", "running", here=False), PastDrill("d2", "sunday", "interrupted", here=False))
+    assert permit(plan(), NOON, facts(past=past)).permitted
+
+
 def test_a_review_that_is_not_due_yet_does_not_hold_the_next_drill_up() -> None:
     past = (PastDrill("d1", "sunday", "over", review_due=NOON + HOUR),)
     assert permit(plan(), NOON, facts(past=past)).permitted

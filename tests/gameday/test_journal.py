@@ -18,13 +18,21 @@ HOUR = timedelta(hours=1)
 GONE = ProcessId(1, "another boot/1")
 
 
-def new(name: str = "d1", *, plan: str = "sunday", target: str = "embedded", of: ProcessId | None = None) -> NewDrill:
+def new(
+    name: str = "d1",
+    *,
+    plan: str = "sunday",
+    target: str = "embedded",
+    instance: str = "default",
+    of: ProcessId | None = None,
+) -> NewDrill:
     return NewDrill(
         id=name,
         plan=plan,
         title="A Sunday night",
         source="title: A Sunday night",
         target=target,
+        instance=instance,
         folder="/runs/d1",
         commander="Ada",
         abort_holder="Grace",
@@ -65,7 +73,7 @@ def test_a_drill_is_running_until_it_ends_and_then_waits_for_its_review() -> Non
 def test_a_drill_whose_process_is_gone_was_interrupted_until_somebody_has_looked() -> None:
     with Journal.open() as journal:
         journal.begin(new(of=GONE), [])
-        (past,) = journal.past(plan="other", target="embedded")
+        (past,) = journal.past(plan="other", target="embedded", instance="default")
         assert past.state == "interrupted"
         with pytest.raises(InvalidInput, match="cannot have been reviewed: it is interrupted"):
             journal.review("d1", by="Joan", at=NOON)
@@ -96,11 +104,14 @@ time.sleep(60)
             assert journal.drill("d1").state == "interrupted"
 
 
-def test_what_the_rules_have_to_know_is_of_this_plan_or_of_this_target() -> None:
+def test_what_the_rules_have_to_know_is_of_this_plan_or_of_this_instance_of_this_target() -> None:
     with Journal.open() as journal:
-        for name, plan, target in (("d1", "sunday", "a"), ("d2", "monday", "embedded"), ("d3", "monday", "a")):
-            journal.begin(new(name, plan=plan, target=target), [])
-        assert [one.id for one in journal.past(plan="sunday", target="embedded")] == ["d1", "d2"]
+        journal.begin(new("d1", target="a"), [])
+        journal.begin(new("d2", plan="monday"), [])
+        journal.begin(new("d3", plan="monday", target="a"), [])
+        journal.begin(new("d4", plan="monday", instance="second"), [])
+        past = journal.past(plan="sunday", target="embedded", instance="default")
+        assert [(one.id, one.here) for one in past] == [("d1", False), ("d2", True)]
 
 
 def test_the_last_check_in_of_each_counts() -> None:

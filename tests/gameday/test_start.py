@@ -140,6 +140,16 @@ def test_a_refused_start_plays_nothing_and_leaves_nothing(day: Day) -> None:
         assert not journal.drills()
 
 
+def test_a_drill_of_which_one_experiment_cannot_run_does_not_begin(day: Day) -> None:
+    second = day.path.with_name("two.yaml")
+    second.write_text(second.read_text("utf-8").replace("to: vector-db", "to: moon"), "utf-8")
+    with pytest.raises(InvalidInput, match=r"two\.yaml:.*'moon'"):
+        day.start()
+    assert not day.stage.did
+    with Journal.open() as journal:
+        assert not journal.drills()
+
+
 def test_an_override_stands_in_the_journal(day: Day) -> None:
     day.path.write_text(day.path.read_text("utf-8").replace("rollback: heal, then look\n", ""), "utf-8")
     assert day.start(overrides=[("rollback", "Ada", "we know it by heart")]) == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from brownout.errors import InvalidInput
@@ -50,7 +50,7 @@ def fires(zone: ZoneInfo, year: int, hour: int) -> list[datetime]:
     )
 
 
-@settings(max_examples=12)
+@settings(max_examples=12, phases=[Phase.explicit, Phase.generate])
 @given(
     zone=st.sampled_from(ZONES),
     hour=st.integers(0, 21),
