@@ -111,6 +111,7 @@ def test_the_serving_object_has_the_documented_fields() -> None:
         "request_id",
         "model",
         "provider",
+        "failover",
         "policy",
         "degradation_level",
         "cache_used",

@@ -1,6 +1,7 @@
 """A provider that asks for patience is left alone for as long as it asks."""
 
 import asyncio
+import re
 from contextlib import aclosing
 
 import pytest
@@ -53,8 +54,12 @@ def test_without_the_defence_nothing_is_waited_for() -> None:
 
 
 async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"}")
-    writer.write(b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 20\r\ncontent-length: 2\r\n\r\n{}")
+    # To its end: what is closed with something unread is reset, and takes the answer with it.
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(re.findall(rb"content-length: (\d+)", head.lower())[0]))
+    writer.write(
+        b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 20\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
+    )
     await writer.drain()
     writer.close()
 

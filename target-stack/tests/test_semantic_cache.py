@@ -371,7 +371,7 @@ def test_when_no_model_answers_a_question_that_means_the_same_gets_the_earlier_a
     with stack.gateway(settings) as gateway, stack.gateway(settings | HEALTHY) as eager:
         kept = gateway.ask("When are refunds paid at Acme?")
         # Documents, the answer to this question over them and over any, and the answer for others.
-        wait_until(lambda: gateway.metric('dependency_calls_total{dependency="cache",outcome="ok"}') >= 4, "kept")
+        wait_until(lambda: gateway.metric("cache_writes_total") >= 4, "kept")
         assert gateway.ask(same).serving["cache_used"] is False, "a model is asked while there is one"
         hit = eager.ask("And when are the refunds paid at Acme?").serving
         assert (hit["degradation_level"], hit["cache_used"], bool(hit["warnings"])) == (0, True, True)
