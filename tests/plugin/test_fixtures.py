@@ -173,6 +173,7 @@ def test_a_target_that_cannot_be_is_told_without_a_traceback(project: Project, o
     assert "pytest_plugin/" not in result.stdout.str()
 
 
+@pytest.mark.long
 def test_two_workers_have_a_target_each(project: Project) -> None:
     project.pytester.makepyfile(
         """
@@ -239,7 +240,7 @@ def test_with_pytest_asyncio(project: Project) -> None:
     project.pytester.makepyfile(ASYNC.format(**words))
     project.options = ["-p", "no:cacheprovider"]
 
-    project.run_in_calm("-o", "asyncio_default_fixture_loop_scope=function", expect={"passed": 3})
+    project.run_in_calm("-o", "asyncio_default_fixture_loop_scope=function", expect={"passed": 3}, apart=True)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -47,7 +47,7 @@ def faults() -> list[str]:
         return [row.state for run in ledger.open_runs() for row in ledger.faults(run.id)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_the_run_ends_in_order_with_it(started: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     family = psutil.Process(started.pid).children(recursive=True)
     assert family

@@ -5,6 +5,7 @@ import pytest
 from tests.plugin.conftest import Project
 
 
+@pytest.mark.long
 def test_an_experiment_is_run_before_the_tests_that_are_marked_with_it(project: Project) -> None:
     project.experiment("good")
     project.pytester.makepyfile(
