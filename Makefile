@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup run test long quick lint types schema corpus bench check clean
+.PHONY: help setup run test long docker quick lint types schema corpus bench check clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ test: setup  ## the tests, whole runs included
 
 long: setup  ## the tests that take minutes: every shipped experiment, the harness killed 200 times
 	$(BIN)/python -m pytest -m long
+
+docker: setup  ## the docker target's tests, with an engine of their own (Debian's docker.io and debootstrap; root)
+	tools/with_dockerd $(BIN)/python -m pytest tests/docker -m 'not catalogue'
 
 quick: setup  ## the tests that start no whole run
 	$(BIN)/python -m pytest -m 'not run'

@@ -144,6 +144,15 @@ def test_ctrl_c_while_it_comes_up_leaves_nothing(tmp_path: Path) -> None:
     assert left() == before
 
 
+def test_a_run_is_told_when_what_guards_it_is_gone(tmp_path: Path) -> None:
+    before = left()
+    with asyncio.Runner() as runner, Up.started(runner, tmp_path) as up:
+        os.kill(up.target.recovery()["reaper"]["pid"], signal.SIGKILL)
+        with pytest.raises(EnvironmentProblem, match="has ended itself"):
+            up.run(up.target.watch())
+    assert left() == before
+
+
 def test_teardown_takes_at_most_ten_seconds_and_start_up_at_most_twenty_five(tmp_path: Path) -> None:
     before, begun = left(), Cpu.now()
     with asyncio.Runner() as runner, Up.started(runner, tmp_path):
