@@ -239,7 +239,8 @@ class Journal:
         with self._transaction():
             self._write(
                 "INSERT INTO drills (id, plan, title, source, target, instance, folder, commander, abort_holder,"
-                " pid, process_started, review_within, scheduled, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " pid, process_started, review_within, scheduled, started)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 drill.id,
                 drill.plan,
                 drill.title,
