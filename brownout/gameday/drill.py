@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from brownout.errors import EXIT_ABORTED, EXIT_BAD_INPUT, EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED
-from brownout.gameday.journal import Journal, Outcome
+from brownout.gameday.journal import Journal
 from brownout.gameday.plan import GameDay
+from brownout.gameday.rows import Outcome
 
 OUTCOMES: dict[int, Outcome] = {
     EXIT_PASSED: "passed",

@@ -4,8 +4,7 @@ What the rules of `brownout.gameday.governance` ask for may be missing here: the
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
@@ -13,24 +12,22 @@ from zoneinfo import ZoneInfo, available_timezones
 from brownout.binding import Binder
 from brownout.errors import Location, nearest_name, shown
 from brownout.gameday import schedule as schedules
+from brownout.gameday.blackoutreader import BlackoutReader
 from brownout.gameday.plan import (
     REVIEW_WITHIN,
     TTD,
     TTM,
     WINDOW,
-    Blackout,
     BlastRadius,
-    ClosedCalendar,
-    ClosedDays,
     GameDay,
-    MonthEnd,
     People,
     Phase,
     PlannedExperiment,
     Schedule,
 )
+from brownout.gameday.values import Values
 from brownout.parameters import Parameter
-from brownout.units import Duration, Share
+from brownout.units import Share
 from brownout.yamlsource import Entry, Node, ScalarNode, SequenceNode, compose, printable_path, read_source
 
 REQUIRED = ("title", "schedule", "phases")
@@ -42,13 +39,10 @@ SCHEDULE = ("cron", "time-zone", "week", "window")
 RADIUS = ("traffic", "pods", "tenants")
 GOALS = ("detect", "mitigate")
 PEOPLE = ("commander", "abort", "scribe", "responders")
-BLACKOUTS = ("date", "from", "to", "month-end", "launch-week", "calendar", "why")
-MONTH_END = ("before", "after")
 LONGEST_WINDOW = 24 * 3600.0
 LONGEST_PAUSE = 4 * 3600.0
 _CRON = re.compile(r"[0-9A-Z*,/-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_ISO_WEEK = re.compile(r"(\d{4})-W(\d{2})")
 
 
 def read_plan(path: Path) -> GameDay:
@@ -70,6 +64,8 @@ def parse_plan(text: str, *, path: Path) -> GameDay:
 class _Reader:
     def __init__(self, path: Path) -> None:
         self._binder = Binder()
+        self._values = Values(self._binder)
+        self._blackouts = BlackoutReader(self._values, path.parent)
         self._path = path
 
     def plan(self, root: Node, *, source: str) -> GameDay:
@@ -82,8 +78,8 @@ class _Reader:
         if not _NAME.fullmatch(name):
             problem = "a plan is known by its file's name: use up to 64 letters, digits, '.', '_' and '-'"
             self._binder.note(problem, at=root.at)
-        goals, review = self._part(top.get("goals"), GOALS), self._part(top.get("review"), ("within",))
-        within = self._seconds(review.get("within"), REVIEW_WITHIN)
+        goals, review = self._values.part(top.get("goals"), GOALS), self._values.part(top.get("review"), ("within",))
+        within = self._values.seconds(review.get("within"), REVIEW_WITHIN)
         if within > REVIEW_WITHIN:
             problem = f"within: a drill is reviewed within {REVIEW_WITHIN / 3600:g}h of its end, or sooner"
             self._binder.note(problem, at=review["within"].node.at)
@@ -91,18 +87,18 @@ class _Reader:
         plan = GameDay(
             name=name,
             file=self._path,
-            title=" ".join((self._text(top.get("title")) or "").split()),
-            purpose=self._text(top.get("purpose")) or "",
+            title=" ".join((self._values.text(top.get("title")) or "").split()),
+            purpose=self._values.text(top.get("purpose")) or "",
             schedule=schedule,
-            target=self._text(top.get("target")),
+            target=self._values.text(top.get("target")),
             blast_radius=self._radius(top.get("blast-radius")),
             phases=self._phases(top.get("phases")),
-            ttd=self._seconds(goals.get("detect"), TTD),
-            ttm=self._seconds(goals.get("mitigate"), TTM),
-            runbook=self._text(top.get("runbook")),
-            rollback=self._text(top.get("rollback")),
+            ttd=self._values.seconds(goals.get("detect"), TTD),
+            ttm=self._values.seconds(goals.get("mitigate"), TTM),
+            runbook=self._values.text(top.get("runbook")),
+            rollback=self._values.text(top.get("rollback")),
             people=people,
-            blackouts=self._blackouts(top.get("blackouts")),
+            blackouts=self._blackouts.blackouts(top.get("blackouts")),
             review_within=within,
             source=source,
         )
@@ -112,15 +108,15 @@ class _Reader:
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _schedule(self, entry: Entry | None) -> Schedule:
-        part = self._part(entry, SCHEDULE)
+        part = self._values.part(entry, SCHEDULE)
         for key in ("cron", "time-zone"):
             if entry is not None and key not in part:
                 self._binder.note(f"schedule: {key!r} is missing", at=entry.at, allowed=SCHEDULE)
-        window = self._seconds(part.get("window"), WINDOW)
+        window = self._values.seconds(part.get("window"), WINDOW)
         if "window" in part and not 60 <= window <= LONGEST_WINDOW:
             problem = f"window: expected 1m to {LONGEST_WINDOW / 3600:g}h"
             self._binder.note(problem, at=part["window"].node.at)
-        week = self._integer(part.get("week"), least=1, most=4)
+        week = self._values.integer(part.get("week"), least=1, most=4)
         cron, zone = self._cron(part.get("cron"), part.get("week")), self._zone(part.get("time-zone"))
         schedule = Schedule(cron, zone, week=week, window=window)
         if cron and "cron" in part:
@@ -128,7 +124,7 @@ class _Reader:
         return schedule
 
     def _cron(self, entry: Entry | None, week: Entry | None) -> str:
-        text = (self._text(entry) or "").upper()
+        text = (self._values.text(entry) or "").upper()
         if entry is None or not text:
             return ""
         words = text.split()
@@ -155,7 +151,7 @@ class _Reader:
         return " ".join(words)
 
     def _zone(self, entry: Entry | None) -> ZoneInfo:
-        name = self._text(entry)
+        name = self._values.text(entry)
         if entry is None or name is None:
             return ZoneInfo("UTC")
         known = available_timezones()
@@ -180,13 +176,15 @@ class _Reader:
             self._binder.note(problem, at=at)
 
     def _radius(self, entry: Entry | None) -> BlastRadius:
-        part = self._part(entry, RADIUS)
+        part = self._values.part(entry, RADIUS)
         traffic: float | None = None
         if "traffic" in part:
             traffic = self._binder.value(Parameter("traffic", "traffic", Share), part["traffic"].node)
             if traffic == 0:
                 self._binder.note("traffic: a drill that hits nobody shows nothing", at=part["traffic"].node.at)
-        return BlastRadius(traffic, self._integer(part.get("pods"), least=1), self._names(part.get("tenants")))
+        return BlastRadius(
+            traffic, self._values.integer(part.get("pods"), least=1), self._values.names(part.get("tenants"))
+        )
 
     def _phases(self, entry: Entry | None) -> tuple[Phase, ...]:
         nodes = self._binder.items(entry, what="phases") or ()
@@ -199,7 +197,7 @@ class _Reader:
             for key in ("name", "experiments"):
                 if key not in part:
                     self._binder.note(f"a phase: {key!r} is missing", at=node.at)
-            name = " ".join((self._text(part.get("name")) or "").split())
+            name = " ".join((self._values.text(part.get("name")) or "").split())
             listed = part.get("experiments")
             experiments = self._binder.items(listed, what="experiments") or ()
             if listed is not None and isinstance(listed.node, SequenceNode) and not experiments:
@@ -213,7 +211,7 @@ class _Reader:
             return self._beside(node, "experiment")
         part = self._binder.mapping(node, "an experiment of a phase") or {}
         self._binder.known(part, ("run", "pause"), of="an experiment of a phase")
-        pause = self._seconds(part.get("pause"), 0.0)
+        pause = self._values.seconds(part.get("pause"), 0.0)
         if pause > LONGEST_PAUSE:
             problem = f"pause: expected at most {LONGEST_PAUSE / 3600:g}h"
             self._binder.note(problem, at=part["pause"].node.at)
@@ -232,126 +230,10 @@ class _Reader:
         return PlannedExperiment(path, node.at, pause=pause)
 
     def _people(self, entry: Entry | None) -> People:
-        part = self._part(entry, PEOPLE)
+        part = self._values.part(entry, PEOPLE)
         return People(
-            commander=self._text(part.get("commander")),
-            abort=self._names(part.get("abort")),
-            scribe=self._text(part.get("scribe")),
-            responders=self._names(part.get("responders")),
+            commander=self._values.text(part.get("commander")),
+            abort=self._values.names(part.get("abort")),
+            scribe=self._values.text(part.get("scribe")),
+            responders=self._values.names(part.get("responders")),
         )
-
-    def _blackouts(self, entry: Entry | None) -> tuple[Blackout, ...]:
-        nodes = self._binder.items(entry, what="blackouts") or ()
-        found = [self._blackout(node) for node in nodes]
-        return tuple(one for one in found if one is not None)
-
-    def _blackout(self, node: Node) -> Blackout | None:
-        part = self._binder.mapping(node, "a blackout") or {}
-        self._binder.known(part, BLACKOUTS, of="a blackout")
-        why = self._text(part.get("why"))
-        kinds = [key for key in ("date", "from", "month-end", "launch-week", "calendar") if key in part]
-        if len(kinds) != 1 or ("to" in part) != (kinds == ["from"]):
-            problem = "a blackout: expected one of date, from with to, month-end, launch-week, calendar"
-            self._binder.note(problem, at=node.at)
-            return None
-        entry = part[kinds[0]]
-        match kinds[0]:
-            case "date" | "from":
-                return self._closed_days(entry, part.get("to", entry), why)
-            case "launch-week":
-                return self._launch_week(entry, why)
-            case "month-end":
-                return self._month_end(entry, why)
-            case _:
-                return self._calendar(entry, why)
-
-    def _closed_days(self, from_: Entry, to: Entry, why: str | None) -> Blackout | None:
-        first, last = self._date(from_), self._date(to)
-        if first is None or last is None:
-            return None
-        if last < first:
-            self._binder.note(f"to: {last} is before {first}", at=to.node.at)
-        return ClosedDays(first, last, why or ("a day without drills" if first == last else "days without drills"))
-
-    def _launch_week(self, entry: Entry, why: str | None) -> Blackout | None:
-        text = self._text(entry)
-        if text is None:
-            return None
-        found = _ISO_WEEK.fullmatch(text)
-        try:
-            monday = date.fromisocalendar(int(found[1]), int(found[2]), 1) if found else None
-        except ValueError:
-            monday = None
-        if monday is None:
-            problem = f"launch-week: got {shown(text)}; expected a week of a year such as 2027-W14 (ISO 8601)"
-            self._binder.note(problem, at=entry.node.at)
-            return None
-        return ClosedDays(monday, monday + timedelta(days=6), why or "a launch week")
-
-    def _month_end(self, entry: Entry, why: str | None) -> Blackout:
-        part = self._part(entry, MONTH_END)
-        before = self._integer(part.get("before"), least=1, most=15)
-        after = self._integer(part.get("after"), least=0, most=15)
-        return MonthEnd(1 if before is None else before, after or 0, why or "month-end")
-
-    def _calendar(self, entry: Entry, why: str | None) -> Blackout | None:
-        text = self._text(entry)
-        if text is None:
-            return None
-        path = self._path.parent / text
-        if not path.is_file():
-            self._binder.note(f"calendar: there is no file {printable_path(path)}", at=entry.node.at)
-            return None
-        return ClosedCalendar(path, entry.node.at, why)
-
-    # -- values ----------------------------------------------------------------------------------------------------
-
-    def _part(self, entry: Entry | None, allowed: Sequence[str]) -> Mapping[str, Entry]:
-        if entry is None:
-            return {}
-        part = self._binder.mapping(entry.node, entry.key) or {}
-        self._binder.known(part, allowed, of=entry.key)
-        return part
-
-    def _text(self, entry: Entry | None) -> str | None:
-        if entry is None:
-            return None
-        text: str | None = self._binder.value(Parameter(entry.key, entry.key, str), entry.node)
-        return text
-
-    def _names(self, entry: Entry | None) -> tuple[str, ...]:
-        if entry is None:
-            return ()
-        if isinstance(entry.node, ScalarNode):
-            one = self._text(entry)
-            return () if one is None else (one,)
-        nodes = self._binder.items(entry, what="names") or ()
-        names = [self._binder.value(Parameter(entry.key, entry.key, str), node) for node in nodes]
-        return tuple(dict.fromkeys(name for name in names if name is not None))
-
-    def _seconds(self, entry: Entry | None, default: float) -> float:
-        if entry is None:
-            return default
-        seconds: float | None = self._binder.value(Parameter(entry.key, entry.key, Duration), entry.node)
-        return default if seconds is None else seconds
-
-    def _integer(self, entry: Entry | None, *, least: int, most: int | None = None) -> int | None:
-        if entry is None:
-            return None
-        number: int | None = self._binder.value(Parameter(entry.key, entry.key, int), entry.node)
-        if number is not None and (number < least or (most is not None and number > most)):
-            expected = f"at least {least}" if most is None else f"{least} to {most}"
-            self._binder.note(f"{entry.key}: got {number}; expected {expected}", at=entry.node.at)
-            return None
-        return number
-
-    def _date(self, entry: Entry) -> date | None:
-        text = self._text(entry)
-        if text is None:
-            return None
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            problem = f"{entry.key}: got {shown(text)}; expected a date such as 2027-12-24"
-            self._binder.note(problem, at=entry.node.at)
-            return None

@@ -9,16 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from brownout.gameday.reader import (
-    BLACKOUTS,
-    GOALS,
-    KEYS,
-    MONTH_END,
-    PEOPLE,
-    RADIUS,
-    REQUIRED,
-    SCHEDULE,
-)
+from brownout.gameday.blackoutreader import BLACKOUTS, MONTH_END
+from brownout.gameday.reader import GOALS, KEYS, PEOPLE, RADIUS, REQUIRED, SCHEDULE
 from brownout.schema import Schema, of_type
 from brownout.units import Duration, Share
 

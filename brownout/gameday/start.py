@@ -10,9 +10,10 @@ from brownout.errors import EXIT_PASSED, EnvironmentProblem, InvalidInput
 from brownout.gameday.drill import EXIT_CODES, Stage, play
 from brownout.gameday.facts import gather, problems_of_experiments, target_of
 from brownout.gameday.governance import NEVER_OVERRIDDEN, RULES, Decision, Facts, Override, permit
-from brownout.gameday.journal import Journal, NewDrill
+from brownout.gameday.journal import Journal
 from brownout.gameday.plan import GameDay
 from brownout.gameday.reader import read_plan
+from brownout.gameday.rows import NewDrill
 from brownout.state import hold_for_drill
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from brownout.gameday.journal import Drill, FollowUp, Journal
+from brownout.gameday.journal import Journal
+from brownout.gameday.rows import Drill, FollowUp
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,14 +92,15 @@ def test_an_hour_that_clocks_make_doubtful_is_refused(kind: str, words: str) -> 
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@pytest.mark.parametrize("week", [None, 2, 4])
 @pytest.mark.parametrize("cron", ["0 3 * * SUN", "*/20 8-18 * * MON-FRI", "30 23 1,15 JAN,JUL *", "0 0 29 2 *"])
-def test_systemd_reads_the_calendar_and_finds_the_same_dates(cron: str) -> None:
+def test_systemd_reads_the_calendar_and_finds_the_same_dates(cron: str, week: int | None) -> None:
     from datetime import UTC
     from itertools import islice
 
     from brownout.gameday.schedule import occurrences
 
-    schedule = Schedule(cron, BERLIN)
+    schedule = Schedule(cron, BERLIN, week=week if cron.endswith(("SUN", "FRI")) else None)
     base = datetime(2027, 3, 1, tzinfo=UTC)
     said = subprocess.run(
         ["systemd-analyze", "calendar", "--iterations=6", "--base-time=2027-03-01 00:00:00 UTC", calendar_of(schedule)],

@@ -9,7 +9,8 @@ import pytest
 from brownout import process
 from brownout.errors import InvalidInput
 from brownout.gameday.governance import Override, Refusal
-from brownout.gameday.journal import Journal, NewDrill
+from brownout.gameday.journal import Journal
+from brownout.gameday.rows import NewDrill
 from brownout.gameday.status import as_text, now_open, to_json
 from brownout.process import ProcessId
 from tests.gameday.plans import NOON
