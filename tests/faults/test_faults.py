@@ -250,7 +250,9 @@ def test_the_failures_that_faults_may_name_are_all_that_the_vocabulary_has() -> 
     assert not named & by_other_faults
 
 
-@pytest.mark.parametrize("fault", list(dict.fromkeys(fault for fault, _, _ in CASES)), ids=lambda fault: str(fault.__name__))
+@pytest.mark.parametrize(
+    "fault", list(dict.fromkeys(fault for fault, _, _ in CASES)), ids=lambda fault: str(fault.__name__)
+)
 def test_a_fault_documents_every_parameter_that_an_experiment_may_give(fault: Any) -> None:
     parameters = parameters_of(fault)
     assert {parameter.key for parameter in parameters} >= {"from", "to"}
