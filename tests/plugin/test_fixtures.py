@@ -245,8 +245,6 @@ def test_with_pytest_asyncio(project: Project) -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_with_anyio(project: Project, backend: str) -> None:
-    if backend == "trio":
-        pytest.importorskip("trio")
     words = {
         "mark": "anyio",
         "sleep": "anyio.sleep",
