@@ -42,7 +42,7 @@ class ToolkitStage:
             # What was wrong has been told; the drill has yet to be written down as one that could not go on.
             code = left.code if isinstance(left.code, int) else EXIT_BAD_INPUT
         made = sorted(set(self._folder.iterdir()) - before)
-        return Played(code, made[-1] if made else None)
+        return Played(code, made[-1].resolve() if made else None)
 
     def pause(self, seconds: float) -> None:
         """Wait, as much shorter as the experiments are."""
