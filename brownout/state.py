@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from brownout.errors import EnvironmentProblem, InvalidInput
-from brownout.targets import lock_name
+from brownout.targets import has_instances, lock_name
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -51,13 +51,9 @@ def hold_target(name: str, instance: str, run: str) -> Iterator[None]:
         InvalidInput: that is no name for an instance.
     """
     _check_instance(instance)
-    by = f"target {name} (instance {instance})"
-    with _hold(
-        f"{lock_name(name)}-{instance}",
-        run,
-        taken=by,
-        way_out="wait for it, or give this run its own with --instance NAME",
-    ):
+    several = has_instances(name)
+    way_out = "wait for it" + (", or give this run its own with --instance NAME" if several else "")
+    with _hold(lock_name(name, instance), run, taken=_held(name, instance), way_out=way_out):
         yield
 
 
@@ -70,9 +66,13 @@ def hold_for_drill(name: str, instance: str, drill: str) -> Iterator[None]:
         InvalidInput: that is no name for an instance.
     """
     _check_instance(instance)
-    by = f"target {name} (instance {instance})"
-    with _hold(f"gameday-{lock_name(name)}-{instance}", drill, taken=by, way_out="a target has one game day at a time"):
+    lock, way_out = f"gameday-{lock_name(name, instance)}", "a target has one game day at a time"
+    with _hold(lock, drill, taken=_held(name, instance), way_out=way_out):
         yield
+
+
+def _held(name: str, instance: str) -> str:
+    return f"target {name}" + (f" (instance {instance})" if has_instances(name) else "")
 
 
 def _check_instance(instance: str) -> None:

@@ -56,12 +56,20 @@ def registered(text: str) -> str:
     return DESCRIBED if _is_path(text) else text
 
 
-def lock_name(text: str) -> str:
-    """A file name for what two runs exclude each other by: an installed target, or one description."""
+def lock_name(text: str, instance: str) -> str:
+    """A file name for what two runs exclude each other by: one instance of an installed target, or one description.
+
+    A system of the user's own is one, whatever its runs call themselves.
+    """
     if not _is_path(text):
-        return text
+        return f"{text}-{instance}"
     path = Path(text).resolve()
     return f"{DESCRIBED}-{path.stem[:40]}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
+
+
+def has_instances(text: str) -> bool:
+    """Whether several of that target can be up at once."""
+    return not _is_path(text)
 
 
 def _is_path(text: str) -> bool:
