@@ -37,4 +37,4 @@ def test_a_description_is_brought_up_broken_and_judged(project: Project, monkeyp
 
     result.stdout.fnmatch_lines(["*disclosed*does not say such a thing*"])
     assert system.listening() == []
-    assert project.brought_up() == 2
+    assert project.brought_up() == 1
