@@ -17,7 +17,7 @@ REASONS = 8
 LONGEST = 60_000
 """Characters; GitHub takes 65 536 in a comment."""
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|~$!]|^[#+\-=>]|(?<=\d)[.)](?=\s)")
-_LINKED = re.compile(r"[@#&]|(?<=\w):(?=//)|(?<=www)\.", re.IGNORECASE)
+_LINKED = re.compile(r"[@#&]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def markdown(view: RunView) -> str:

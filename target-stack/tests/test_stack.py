@@ -498,7 +498,9 @@ def test_documents_can_be_loaded_again_and_a_bad_line_is_named(healthy: Gateway)
     for _ in range(2):
         assert healthy.load(DOCUMENTS).json()["stored"] == len(DOCUMENTS)
     listed = healthy.http.get("/v1/documents", headers={"authorization": f"Bearer {ADMIN}"}).json()["ids"]
-    assert sorted(listed) == sorted(document["id"] for document in DOCUMENTS)
+    names = {document["id"] for document in DOCUMENTS}
+    # Each of them once; what other tests uploaded and deleted is listed until it is purged.
+    assert sorted(one for one in listed if one in names) == sorted(names)
     bad = healthy.load([*DOCUMENTS, {"id": "x", "tenant": "acme"}])
     assert bad.status_code == 400
     assert bad.json()["error"]["message"].startswith("line 4:")

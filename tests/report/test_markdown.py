@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from brownout.report.comparison import compare
@@ -68,6 +68,7 @@ def test_what_others_wrote_is_no_markup_no_mention_and_no_link(made: Made) -> No
 
 
 @given(st.text(st.sampled_from("`|*_[](){}<>#@&\\~!$:/.wh tp1-\n"), max_size=40))
+@example("://")
 def test_no_character_of_a_text_is_left_to_mean_something(what: str) -> None:
     shown = text(what)
     assert not re.search(r"(?<!\\)[`*_\[\]<>|~]", shown.replace("\\\\", ""))
