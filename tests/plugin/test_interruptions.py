@@ -23,7 +23,17 @@ def started(project: Project) -> Iterator["subprocess.Popen[bytes]"]:
     project.experiment("long", steady="availability: {at-least: 1%}")
     path = project.path / "experiments" / "long.yaml"
     path.write_text(path.read_text().replace("for: 1s", "for: 60s").replace("3200ms", "70s"))
-    command = [sys.executable, "-m", "pytest", *project.options, "--chaos", "experiments"]
+    # Whoever runs these tests in the background of a shell ignores SIGINT, and hands that down.
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "pytest",
+        *project.options,
+        "--chaos",
+        "experiments",
+    ]
     for _ in range(4):
         # A machine that is busy with something else may not have come to a steady state.
         process = subprocess.Popen(command, cwd=project.path, stdout=subprocess.DEVNULL)
