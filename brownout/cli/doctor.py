@@ -35,7 +35,7 @@ def doctor(as_json: bool) -> None:
 
     targets = list(_targets())
     findings = [*_python(), _state(), *targets]
-    findings += [check() for check in (_docker, _kubernetes, _gpu, _prometheus, _chromium, _toxiproxy)]
+    findings += [check() for check in (_kubernetes, _gpu, _prometheus, _chromium, _toxiproxy)]
     usable = any(finding.state == "ok" for finding in targets)
     if as_json:
         click.echo(json.dumps({"usable": usable, "findings": [asdict(finding) for finding in findings]}, indent=2))
@@ -96,31 +96,6 @@ def _targets() -> Iterator[Finding]:
         yield Finding(f"target {name}", "ok", f"can be used; it can break things in {len(topology.capabilities)} ways")
         for what, why in sorted(topology.lacking.items()):
             yield Finding(f"target {name}", "absent", f"cannot do {what}: {why}")
-
-
-def _docker() -> Finding:
-    import os
-    import socket
-    from urllib.parse import urlsplit
-
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    address = urlsplit(host)
-    if address.scheme not in ("unix", "tcp"):
-        return Finding("Docker", "absent", f"cannot tell whether {host} answers")
-    local = address.scheme == "unix"
-    where = address.path if local else (address.hostname or "localhost", address.port or 2375)
-    try:
-        with socket.socket(socket.AF_UNIX if local else socket.AF_INET) as connection:
-            connection.settimeout(_TIMEOUT)
-            connection.connect(where)
-            # https://docs.docker.com/reference/api/engine/ (SystemPing)
-            connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
-            answers = b" 200 " in connection.recv(64)
-    except OSError as problem:
-        return Finding("Docker", "absent", f"no engine at {host} ({problem.strerror or problem})")
-    if not answers:
-        return Finding("Docker", "absent", f"what listens at {host} is no Docker engine")
-    return Finding("Docker", "ok", f"engine at {host}")
 
 
 def _kubernetes() -> Finding:

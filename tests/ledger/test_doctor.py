@@ -1,9 +1,6 @@
 """`chaos doctor` says what can be used and what to do about the rest."""
 
-import contextlib
 import json
-import socket
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +9,6 @@ from click.testing import CliRunner
 
 from brownout import registry
 from brownout.breakage import LinkPlace, Reset
-from brownout.cli import doctor as command
 from brownout.cli.doctor import doctor
 from brownout.ledger import Ledger, RunRow
 from brownout.process import ProcessId
@@ -58,40 +54,6 @@ def test_a_dead_run_that_was_not_healed_is_pointed_out() -> None:
     finding = findings()["ledger"]
     assert (finding["state"], finding["advice"]) == ("wrong", "chaos heal")
     assert "dead" in finding["said"]
-
-
-def test_a_docker_engine_that_answers_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "docker.sock"))
-        server.listen()
-
-        def answer() -> None:
-            asked = b""
-            # The docker target asks first, and is not content with what it is told here.
-            while not asked.startswith(b"GET /_ping "):
-                connection, _ = server.accept()
-                with connection, contextlib.suppress(OSError):
-                    asked = connection.recv(1024)
-                    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nOK")
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
-        assert findings()["Docker"]["state"] == "ok"
-        thread.join()
-
-
-def test_a_docker_engine_that_does_not_answer_costs_no_more_than_its_patience(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(command, "_TIMEOUT", 0.1)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "docker.sock"))
-        server.listen()
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
-        assert findings()["Docker"]["state"] == "absent"
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/gone.sock")
-    assert findings()["Docker"]["state"] == "absent"
 
 
 def test_a_tool_that_hangs_or_fails_is_no_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
