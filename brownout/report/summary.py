@@ -91,7 +91,8 @@ def _users(recording: Recording, duration: float) -> str:
         said = f"Most users kept getting answers ({figure})"
     else:
         said = f"Only {figure} of the requests made{when} were answered"
-    if degraded is None:
+    if degraded is None or all(r.level is None for r in inside if r.outcome == "ok"):
+        # Of a system that says of no answer what it is, this would be no praise.
         return said + "."
     return (
         f"{said}, {format_share(degraded)} of them marked as degraded."

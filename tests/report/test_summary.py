@@ -1,9 +1,11 @@
 """The headline says what the evidence says, in words."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from brownout.evidence.model import FaultSpan
+from brownout.evidence.recording import Recording
 from brownout.report.summary import headline, story
 
 Made = dict[str, Callable[..., Any]]
@@ -44,6 +46,19 @@ def test_an_aborted_run_starts_with_why_and_when(made: Made) -> None:
 def test_no_requests_and_no_answers_are_told_apart(made: Made) -> None:
     assert "No request was recorded meanwhile." in said(made["nothing"]())
     assert "None of the 388 requests made meanwhile was answered." in said(made["all_errors"]())
+
+
+def test_a_system_that_says_nothing_of_its_answers_is_not_praised_for_it(made: Made) -> None:
+    told = made["passed"]()
+    assert "marked as degraded" in said(told)
+    silent = Recording()
+    for span in told.recording.faults:
+        silent.add_fault(span)
+    for one in told.recording.requests:
+        silent.add_request(replace(one, level=None))
+    text = headline(silent, told.judgement, duration=told.judgement.end)
+    assert "Users kept getting answers" in text
+    assert "degraded" not in text
 
 
 def test_many_faults_are_counted_and_not_listed(made: Made) -> None:
