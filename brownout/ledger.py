@@ -5,20 +5,16 @@ It holds no secrets: where one is needed to undo something, `recovery` names the
 """
 
 import json
-import os
-import sqlite3
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from brownout.book import Book
 from brownout.breakage import Breakage, LinkPlace, Place, ServicePlace
 from brownout.errors import EnvironmentProblem
 from brownout.process import ProcessId
-from brownout.state import state_dir
 
 FaultState = Literal["intended", "on", "healed"]
 
@@ -75,12 +71,12 @@ class FaultRow:
     state: FaultState
 
 
-class Ledger:
-    """Safe to use from several threads and from several processes at once. All methods block for one disk write."""
+class Ledger(Book):
+    """One for all runs of this user."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
+    file = "ledger.sqlite"
+    called = "the ledger"
+    schema = _SCHEMA
 
     @classmethod
     def open(cls) -> Self:
@@ -89,33 +85,13 @@ class Ledger:
         Raises:
             EnvironmentProblem: it cannot be made, read or written.
         """
-        path = state_dir() / "ledger.sqlite"
+        ledger = cls(cls._connected())
         try:
-            # SQLite gives the files beside it (-wal, -shm) the same mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
-                connection.executescript(_SCHEMA)
-                connection.execute("DELETE FROM runs WHERE ended < ?", (time.time() - _KEPT,))
-            except sqlite3.Error:
-                connection.close()
-                raise
-        except (OSError, sqlite3.Error) as problem:
-            msg = f"the ledger {path} cannot be used: {problem}"
-            raise EnvironmentProblem(msg) from problem
-        return cls(connection)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+            ledger._write("DELETE FROM runs WHERE ended < ?", time.time() - _KEPT)
+        except EnvironmentProblem:
+            ledger.close()
+            raise
+        return ledger
 
     def begin(self, run: RunRow) -> None:
         """Write down a run. `recovery` may still be empty: see `recover_with`."""
@@ -182,23 +158,6 @@ class Ledger:
             FaultRow(lease, of, _place_in(json.loads(place)), kind, json.loads(parameters), state)
             for lease, of, place, kind, parameters, state in rows
         ]
-
-    def _write(self, sql: str, *values: object) -> None:
-        with self._said():
-            self._connection.execute(sql, values)
-
-    def _read(self, sql: str, *values: object) -> list[Any]:
-        with self._said(), closing(self._connection.execute(sql, values)) as cursor:
-            return cursor.fetchall()
-
-    @contextmanager
-    def _said(self) -> Iterator[None]:
-        try:
-            with self._lock:
-                yield
-        except sqlite3.Error as problem:
-            msg = f"the ledger cannot be used: {problem}"
-            raise EnvironmentProblem(msg) from problem
 
 
 def _place_out(place: Place) -> list[str]:

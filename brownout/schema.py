@@ -195,15 +195,19 @@ def built_in() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the schema; or, with `--check`, say whether the file is what it would write."""
-    parser = argparse.ArgumentParser(prog="python -m brownout.schema", description=__doc__)
+    """Write the schema of an experiment file; or, with `--check`, say whether it is up to date."""
+    return write_or_check(FILE, built_in(), by="brownout.schema", arguments=arguments)
+
+
+def write_or_check(file: Path, text: str, *, by: str, arguments: Sequence[str] | None) -> int:
+    """What a module does that makes a file: write it; or, with `--check`, say whether it is what would be written."""
+    parser = argparse.ArgumentParser(prog=f"python -m {by}", description=f"Write {file.name}.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the file is out of date")
     options = parser.parse_args(arguments)
-    text = built_in()
     if not options.check:
-        FILE.write_text(text, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text:
-        sys.stderr.write(f"{FILE.name} is out of date; run python -m brownout.schema\n")
+        file.write_text(text, encoding="utf-8")
+    elif not file.exists() or file.read_text(encoding="utf-8") != text:
+        sys.stderr.write(f"{file.name} is out of date; run python -m {by}\n")
         return 1
     return 0
 

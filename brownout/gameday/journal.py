@@ -3,18 +3,17 @@
 One SQLite file beside the ledger, for all plans of this user. Every change is on the disk when the call returns.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
-from brownout.errors import EnvironmentProblem, InvalidInput
+from brownout.book import Book
+from brownout.errors import InvalidInput
 from brownout.gameday.governance import Override, PastDrill, Refusal
 from brownout.gameday.rows import Drill, FollowUp, NewDrill, Outcome, OverrideRow, State, StepRow
 from brownout.process import ProcessId
-from brownout.state import state_dir
 
 IsAlive = Callable[[ProcessId], bool]
 
@@ -73,11 +72,15 @@ CREATE TABLE IF NOT EXISTS follow_ups (
 """
 
 
-class Journal:
-    """All methods block for one disk write; several processes may have it open."""
+class Journal(Book):
+    """One for all drills of this user."""
+
+    file = "gamedays.sqlite"
+    called = "the journal of game days"
+    schema = _SCHEMA
 
     def __init__(self, connection: sqlite3.Connection, *, alive: IsAlive) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._alive = alive
 
     @classmethod
@@ -90,31 +93,7 @@ class Journal:
         Raises:
             EnvironmentProblem: it cannot be made, read or written.
         """
-        path = state_dir() / "gamedays.sqlite"
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            connection = sqlite3.connect(path, timeout=5.0, isolation_level=None)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
-                connection.executescript(_SCHEMA)
-            except sqlite3.Error:
-                connection.close()
-                raise
-        except (OSError, sqlite3.Error) as problem:
-            msg = f"the journal of game days {path} cannot be used: {problem}"
-            raise EnvironmentProblem(msg) from problem
-        return cls(connection, alive=alive)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        return cls(cls._connected(), alive=alive)
 
     # -- before a drill --------------------------------------------------------------------------------------------
 
@@ -329,14 +308,6 @@ class Journal:
             None if ended is None else _moment(ended) + timedelta(seconds=review_within),
         )
 
-    def _write(self, sql: str, *values: object) -> None:
-        with self._said():
-            self._connection.execute(sql, values)
-
-    def _read(self, sql: str, *values: object) -> list[Any]:
-        with self._said(), closing(self._connection.execute(sql, values)) as cursor:
-            return cursor.fetchall()
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._said():
@@ -347,14 +318,6 @@ class Journal:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-
-    @contextmanager
-    def _said(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as problem:
-            msg = f"the journal of game days cannot be used: {problem}"
-            raise EnvironmentProblem(msg) from problem
 
 
 def _moment(at: float) -> datetime:

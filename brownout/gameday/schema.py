@@ -3,7 +3,6 @@
 The reader stays the judge. Written for JSON Schema 2020-12.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from brownout.gameday.blackoutreader import BLACKOUTS, MONTH_END
 from brownout.gameday.reader import GOALS, KEYS, PEOPLE, RADIUS, REQUIRED, SCHEDULE
-from brownout.schema import Schema, of_type
+from brownout.schema import Schema, of_type, write_or_check
 from brownout.units import Duration, Share
 
 FILE = Path(__file__).with_name("gameday.schema.json")
@@ -103,17 +102,9 @@ def _integer(least: int, most: int | None = None) -> Schema:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the schema; or, with `--check`, say whether the file is what it would write."""
-    parser = argparse.ArgumentParser(prog="python -m brownout.gameday.schema", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the file is out of date")
-    options = parser.parse_args(arguments)
+    """Write the schema of a plan file; or, with `--check`, say whether it is up to date."""
     text = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
-    if not options.check:
-        FILE.write_text(text, encoding="utf-8")
-    elif not FILE.exists() or FILE.read_text(encoding="utf-8") != text:
-        sys.stderr.write(f"{FILE.name} is out of date; run python -m brownout.gameday.schema\n")
-        return 1
-    return 0
+    return write_or_check(FILE, text, by="brownout.gameday.schema", arguments=arguments)
 
 
 if __name__ == "__main__":
