@@ -24,8 +24,8 @@ from brownout.fixtures.docker.labels import OWNER, RUN, labels_of
 from brownout.ledger import Ledger
 from brownout.process import ProcessId, identify
 from brownout.target import TargetOptions
+from tests import doomed
 from tests.busy import Cpu, in_time
-from tests.docker import doomed
 from tests.docker.helpers import PATIENCE, Up, left
 from tests.runs.commandline import EXPERIMENTS, Chaos
 
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.process, pytest.mark.usefixtures("images")]
 @contextlib.contextmanager
 def harness(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
     """One that has broken things; and how to recover from it."""
-    with subprocess.Popen([sys.executable, doomed.__file__, str(folder)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, doomed.__file__, str(folder), "docker"], stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             recovery = json.loads(process.stdout.readline())

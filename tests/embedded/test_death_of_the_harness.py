@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from brownout.cli.heal import heal
 from brownout.ledger import Ledger
+from tests import doomed
 from tests.busy import Cpu, in_time
-from tests.embedded import doomed
 from tests.embedded.helpers import PATIENCE, all_end, descendants, listening
 
 pytestmark = pytest.mark.process
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.process
 def test_a_killed_harness_leaves_no_process_no_port_and_no_fault_within_ten_seconds(
     tmp_path: Path, state: Path
 ) -> None:
-    argv = [sys.executable, doomed.__file__, str(tmp_path)]
+    argv = [sys.executable, doomed.__file__, str(tmp_path), "embedded"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as harness:
         try:
             assert harness.stdout is not None

@@ -1,4 +1,7 @@
-"""A harness that breaks a link and freezes a service, and waits to be killed. Run as a script: `doomed.py FOLDER`."""
+"""A harness that breaks a link and freezes a service, and waits to be killed.
+
+Run as a script: `doomed.py FOLDER TARGET`.
+"""
 
 import asyncio
 import json
@@ -9,18 +12,18 @@ from pathlib import Path
 from brownout.clock import RunClock
 from brownout.faults.freeze import freeze
 from brownout.faults.partition import partition
-from brownout.fixtures.embedded import EmbeddedTarget
 from brownout.injection import LiveSystem
 from brownout.ledger import Ledger, RunRow
 from brownout.process import current
 from brownout.system import ServiceName
 from brownout.target import TargetOptions
+from brownout.targets import chosen
 
 
-async def main(folder: Path) -> None:
-    target = EmbeddedTarget()
+async def main(folder: Path, name: str) -> None:
+    target = chosen(name)()
     with Ledger.open() as ledger:
-        ledger.begin(RunRow("doomed", current(), "embedded", {}, folder, time.time()))
+        ledger.begin(RunRow("doomed", current(), name, {}, folder, time.time()))
         await target.up(TargetOptions(seed=1, scale=1.0, workdir=folder), lambda _: None)
         ledger.recover_with("doomed", target.recovery())
         system = LiveSystem(target, ledger, "doomed", clock=RunClock()).watched(lambda _: None)
@@ -33,4 +36,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
