@@ -265,3 +265,12 @@ def anyio_backend():
     )
 
     project.run_in_calm(expect={"passed": 3})
+
+
+def test_two_sessions_of_one_process_each_have_a_run_of_their_own(project: Project) -> None:
+    project.pytester.makepyfile("def test_it(chaos_target):\n    assert chaos_target.url\n")
+
+    for _ in range(2):
+        assert project.run().parseoutcomes() == {"passed": 1}
+
+    assert project.brought_up() == 2
