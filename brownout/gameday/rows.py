@@ -95,3 +95,37 @@ class FollowUp:
 
     def overdue(self, today: date) -> bool:
         return self.closed is None and self.due is not None and self.due < today
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was said or decided during a drill."""
+
+    at: datetime
+    by: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """That somebody, or an alert, noticed a failure, or that it was mitigated."""
+
+    step: int
+    """The number of the experiment in its drill."""
+    kind: Literal["detected", "mitigated"]
+    source: Literal["alert", "person"]
+    by: str
+    """The alert's name, or the person's."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedStart:
+    """One reason for which a drill was not permitted."""
+
+    plan: str
+    target: str
+    instance: str
+    at: datetime
+    rule: str
+    why: str
