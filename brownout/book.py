@@ -20,6 +20,8 @@ class Book:
     """What messages call it."""
     schema: ClassVar[str]
     """SQL that makes what is not there yet."""
+    version: ClassVar[int] = 1
+    """Of the file's tables, all books in it together; grows when an older Brownout could not use them any more."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -38,11 +40,17 @@ class Book:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
             try:
+                (written,) = connection.execute("PRAGMA user_version").fetchone()
+                if written > cls.version:
+                    msg = f"{cls.called} {path} was written by a newer Brownout: use that one"
+                    raise EnvironmentProblem(msg)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
                 connection.executescript(cls.schema)
-            except sqlite3.Error:
+                if written < cls.version:
+                    connection.execute(f"PRAGMA user_version = {cls.version:d}")
+            except (sqlite3.Error, EnvironmentProblem):
                 connection.close()
                 raise
         except (OSError, sqlite3.Error) as problem:

@@ -1,6 +1,8 @@
 """What is about to be broken is on the disk before it is broken."""
 
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,4 +85,14 @@ def test_a_ledger_that_is_no_ledger_is_told_in_one_message(state: Path) -> None:
     state.mkdir()
     (state / "ledger.sqlite").write_bytes(b"not a database at all" * 100)
     with pytest.raises(EnvironmentProblem, match=r"the ledger .*ledger\.sqlite cannot be used"):
+        Ledger.open()
+
+
+def test_what_a_newer_one_has_written_is_left_alone(state: Path) -> None:
+    with Ledger.open() as ledger:
+        ledger.begin(row("newer"))
+    with closing(sqlite3.connect(state / "ledger.sqlite")) as connection:
+        connection.execute("PRAGMA user_version = 2")
+
+    with pytest.raises(EnvironmentProblem, match="written by a newer Brownout"):
         Ledger.open()
