@@ -135,11 +135,11 @@ async def _end(running: asyncio.subprocess.Process) -> str:
         running.terminate()
     if who is None:
         await running.wait()
-        return "nothing was broken"
+        return "all was whole at once"
     with Ledger.open() as ledger:
         try:
             async with asyncio.timeout(HEAL_WITHIN):
-                broken = await _until_healed(ledger, who)
+                await _until_healed(ledger, who)
             took = format_seconds(time.monotonic() - since)
         except TimeoutError:
             return await _heal_for_it(ledger, who, running, since, why="it did not heal in time")
@@ -148,19 +148,14 @@ async def _end(running: asyncio.subprocess.Process) -> str:
                 await running.wait()
         except TimeoutError:
             return await _heal_for_it(ledger, who, running, since, why="it did not end in time")
-    return f"all that was broken was healed {took} later" if broken else "nothing was broken"
+    return f"all was whole {took} later"
 
 
-async def _until_healed(ledger: Ledger, who: ProcessId) -> bool:
-    """Wait until nothing is broken by that process any more; whether anything had been."""
-    seen = False
-    while True:
-        run = await _run_of(ledger, who)
-        rows = [] if run is None else await asyncio.to_thread(ledger.faults, run.id)
-        broken = any(row.state != "healed" for row in rows)
-        seen = seen or broken
-        if not broken:
-            return seen
+async def _until_healed(ledger: Ledger, who: ProcessId) -> None:
+    """Wait until nothing is broken by that process any more."""
+    while (run := await _run_of(ledger, who)) is not None:
+        if all(row.state == "healed" for row in await asyncio.to_thread(ledger.faults, run.id)):
+            return
         await asyncio.sleep(_LOOK_EVERY)
 
 

@@ -22,7 +22,7 @@ from tests.gameday.plans import TEXT, Ticking, written
 SUNDAY = datetime(2027, 6, 13, 1, 30, tzinfo=UTC)
 """Half past three in Berlin, on the second Sunday of June."""
 
-HEALED = "all that was broken was healed 31 ms later"
+HEALED = "all was whole 31 ms later"
 
 
 @dataclass

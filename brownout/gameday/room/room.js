@@ -12,7 +12,7 @@ const kept = (name, make) => {
   return value;
 };
 const page = kept("page", () => crypto.randomUUID());
-let state = null, offset = 0, heard = Date.now(), over = false, pulse = null, aborting = false;
+let state = null, offset = 0, heard = Date.now(), over = false, pulse = null, aborting = false, source = null;
 
 const now = () => (Date.now() + offset) / 1000;
 const me = () => $("me").value;
@@ -129,7 +129,7 @@ const showLog = () => refill($("log"), [state.log.length, state.log.at(-1)], () 
   said.append(make("b", "", one.by === null ? one.kind : `${one.by}${one.kind === "note" ? "" : ` · ${one.kind}`}`), ` ${one.text}`);
   const at = make("time", "", clock(one.at));
   at.dateTime = new Date(one.at * 1000).toISOString();
-  return make("li", one.kind + (bad ? " bad" : ""), at, said);
+  return make("li", one.kind === "abort" || bad ? "bad" : "", at, said);
 }));
 
 const current = () => state.step === null ? null : state.steps[state.step - 1];
@@ -176,7 +176,7 @@ const showBroken = () => {
   const on = state.faults.filter((one) => one.until > now() - 3);
   $("faults").closest("section").classList.toggle("on", on.length > 0);
   refill($("faults"), on.map((one) => one.title), () => on.map((one) => {
-    const left = make("time", "");
+    const left = make("span", "left", make("time", ""), make("small", "", "left"));
     return make("li", "", make("span", "", one.title), left);
   }));
   [...$("faults").children].forEach((item, index) => text(item.querySelector("time"), span(on[index].until - now())));
@@ -234,11 +234,12 @@ const show = () => {
     `${state.watching} watching`].filter(Boolean).join(" · "));
   showWho(); showBroken(); showFigures(); showBreakers(); showGoals(); showSteps(); showLog();
   const asked = state.abort;
-  alarm($("aborted"), "■", asked === null ? "" : `Aborted by ${asked.by} at ${clock(asked.at)}: ${asked.why}`);
+  alarm($("aborted"), "■", asked === null || state.ended !== null ? "" : `Aborted by ${asked.by} at ${clock(asked.at)}: ${asked.why}`);
   over = state.ended !== null;
   $("over").className = "alarm " + (over ? (state.ended.outcome === "error" ? "failed" : state.ended.outcome) : "");
   alarm($("over"), over ? ICONS[state.ended.outcome] : "", over
     ? `The drill is over: ${state.ended.outcome}` + (state.ended.said ? ` (${state.ended.said})` : "") : "");
+  for (const one of document.querySelectorAll("main button, main input, main select")) one.disabled = over;
   const idle = over || asked !== null || aborting;
   if ($("abort").disabled !== idle) $("abort").disabled = idle;
   text($("abort-word"), over ? "over" : asked !== null ? "aborted; healing" : aborting ? "aborting …" : "ABORT");
@@ -290,21 +291,25 @@ const beat = () => { if (holds() && !over) fetch("/beat", {
   method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ page }),
 }).catch(() => {}); };
 
+const hear = (message) => {
+  state = JSON.parse(message.data);
+  heard = Date.now();
+  offset = state.now * 1000 - heard;
+  if (pulse === null) {
+    pulse = new Worker("/pulse.js");
+    pulse.onmessage = beat;
+    pulse.postMessage(state.beat_every * 1000);
+  }
+  tick();
+  if (over) source.close();
+};
+// A browser connects again by itself, but not where it was refused, nor where a connection is dead and does not say so.
 const listen = () => {
-  const source = new EventSource("/events");
-  source.onmessage = (message) => {
-    state = JSON.parse(message.data);
-    heard = Date.now();
-    offset = state.now * 1000 - heard;
-    if (pulse === null) {
-      pulse = new Worker("/pulse.js");
-      pulse.onmessage = beat;
-      pulse.postMessage(state.beat_every * 1000);
-    }
-    tick();
-    if (over) source.close();
-  };
+  if (source !== null) source.close();
+  source = new EventSource("/events");
+  source.onmessage = hear;
 };
 
 listen();
 setInterval(tick, 250);
+setInterval(() => { if (!over && Date.now() - heard > SILENT) listen(); }, 3000);

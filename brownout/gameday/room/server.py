@@ -113,6 +113,8 @@ def _listening(port: int) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            # Before its address is told: whoever comes at once is kept waiting, not turned away.
+            listener.listen()
         except OSError as error:
             msg = f"the control room cannot have port {port}: {error.strerror}; choose another with --room-port"
             raise EnvironmentProblem(msg) from error

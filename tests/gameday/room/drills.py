@@ -15,7 +15,7 @@ from brownout.gameday.drill import Played, Tell
 from brownout.gameday.events import Event, Watcher
 from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
-from brownout.gameday.room.server import Opened, open_room
+from brownout.gameday.room import server
 from brownout.gameday.rows import Drill, Mark, Note
 from brownout.gameday.start import Start, start
 from tests.gameday.plans import TEXT, written
@@ -62,7 +62,7 @@ class Script:
             await abort.unless(_within(self.go_on, 0.2))
         self.go_on.clear()
         await tell({"event": "note", "at": 30.0, "text": f"{FAULT}: healed"})
-        healed = None if abort.asked is None else "all that was broken was healed 31 ms later"
+        healed = None if abort.asked is None else "all was whole 31 ms later"
         return Played(0 if healed is None else 4, None, healed)
 
     async def pause(self, seconds: float) -> None:
@@ -135,14 +135,33 @@ class Running:
 
     @asynccontextmanager
     async def _watched(self, desk: Desk) -> AsyncIterator[Sequence[Watcher]]:
-        async with open_room(desk, **self._how) as room:
-            self.room: Opened = room
-            self._ready.set()
-            yield (self.kept, room.board)
+        class Reachable(server._Server):
+            def __init__(self, *arguments: Any) -> None:
+                super().__init__(*arguments)
+                outer.served = self
+
+        outer, usual = self, server._Server
+        server._Server = Reachable  # type: ignore[misc]
+        try:
+            async with server.open_room(desk, **self._how) as room:
+                self.room: server.Opened = room
+                self._ready.set()
+                yield (self.kept, room.board)
+        finally:
+            server._Server = usual  # type: ignore[misc]
 
     def go_on(self) -> None:
         """Let the experiment that goes on end."""
         self.loop.call_soon_threadsafe(self.script.go_on.set)
+
+    def drop(self) -> None:
+        """Cut every connection to the room, as a network does."""
+
+        def cut() -> None:
+            for one in list(self.served.server_state.connections):
+                one.transport.abort()  # type: ignore[union-attr]
+
+        self.loop.call_soon_threadsafe(cut)
 
     def end(self) -> Drill:
         """Wait for its end; as the journal has it."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.report.browser import PATIENCE, Browser
+from tests.report.browser import Browser
+
+PATIENCE = 60.0
 
 
 @dataclass
@@ -54,9 +56,16 @@ class Page:
 
     def until(self, expression: str) -> Any:
         """Wait until it is true; its value."""
-        return until(
-            lambda: self.of(f"(() => {{ try {{ return {expression} }} catch {{ return false }} }})()"), expression
-        )
+
+        def value() -> Any:
+            try:
+                return self.of(f"(() => {{ try {{ return {expression} }} catch {{ return false }} }})()")
+            except AssertionError as error:
+                if "navigated" in str(error):
+                    return None
+                raise
+
+        return until(value, expression)
 
     def text(self, name: str) -> str:
         return str(self.of(f"document.getElementById('{name}').innerText"))
@@ -81,7 +90,8 @@ class Page:
     def press(self, key: str, code: int, *, shift: bool = False) -> None:
         """A key, down and up."""
         for kind in ("keyDown", "keyUp"):
-            text = {"text": key} if kind == "keyDown" and len(key) == 1 else {}
+            typed = "\r" if key == "Enter" else key if len(key) == 1 else ""
+            text = {"text": typed} if kind == "keyDown" and typed else {}
             self.call(
                 "Input.dispatchKeyEvent",
                 **{"type": kind, "key": key, "windowsVirtualKeyCode": code, "modifiers": 8 if shift else 0, **text},
