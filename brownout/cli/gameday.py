@@ -232,24 +232,37 @@ def status(ctx: click.Context, as_json: bool) -> None:
     "--runs-dir", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="For its folder."
 )
 @click.option("--instance", default="default", show_default=True, help="Name of the target's instance.")
+@click.option(
+    "--room/--no-room",
+    default=None,
+    help="Open the control room, and wait for somebody to hold the abort there.  [default: where there is a terminal]",
+)
+@click.option("--room-port", type=click.IntRange(0, 65535), default=0, help="Of the control room.  [default: any]")
 @click.pass_context
 def run(ctx: click.Context, /, plan: Path, if_due: bool, **options: Any) -> None:
     """Play the drill in PLAN, if the rules permit: all its experiments in order, with their pauses.
 
-    Ctrl-C aborts the drill: what is broken is healed, nothing else is started. So does an experiment that was aborted.
+    Ctrl-C aborts the drill, as the control room's ABORT does: what is broken is healed, nothing else is started. So
+    does an experiment that was aborted; and, with the control room, losing its holder of the abort for 15 seconds.
 
     Exit codes: 0 passed, 1 an experiment failed, 2 refused or could not run, 3 inconclusive, 4 aborted.
     """
-    import signal
+    import asyncio
 
+    from brownout.cli._drill import Wanted, drilled
     from brownout.cli._told import told
-    from brownout.errors import EXIT_ABORTED
-    from brownout.gameday.start import Start, start
-    from brownout.toolkit.stage import ToolkitStage, stopped_by
+    from brownout.gameday.start import Start
 
     rules, by, because = options["rules"], options["by"], options["because"]
     if bool(rules) != bool(by) or bool(rules) != bool(because):
         msg = "--override RULE, --by NAME and --because TEXT belong together"
+        raise click.UsageError(msg)
+    room = options["room"]
+    if room is None:
+        # What an engine starts has nobody who would open it.
+        room = not if_due and sys.stdin.isatty() and sys.stdout.isatty()
+    if options["room_port"] and not room:
+        msg = "--room-port belongs to --room"
         raise click.UsageError(msg)
     asked = Start(
         file=plan,
@@ -258,19 +271,13 @@ def run(ctx: click.Context, /, plan: Path, if_due: bool, **options: Any) -> None
         overrides=tuple((rule, by, because) for rule in rules),
         if_due=if_due,
     )
-
-    def stage(folder: Path, target: str) -> ToolkitStage:
-        settings = ctx.obj["settings_path"]
-        return ToolkitStage(
-            folder, target=target, scale=options["scale"], instance=options["instance"], settings=settings
-        )
-
-    try:
-        with told(), stopped_by(signal.SIGTERM, signal.SIGHUP):
-            code = start(asked, now=_now, say=click.echo, stage=stage)
-    except KeyboardInterrupt:
-        click.echo("Aborted before anything was started", err=True)
-        code = EXIT_ABORTED
+    wanted = Wanted(
+        scale=options["scale"],
+        settings=ctx.obj["settings_path"],
+        room_port=options["room_port"] if room else None,
+    )
+    with told():
+        code = asyncio.run(drilled(asked, wanted, now=_now))
     ctx.exit(code)
 
 

@@ -1,16 +1,22 @@
 """The start of a drill: hold the target, ask the rules, write it down, play it."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from brownout import process
-from brownout.errors import EXIT_PASSED, EnvironmentProblem, InvalidInput
+from brownout.errors import EXIT_ABORTED, EXIT_PASSED, EnvironmentProblem, InvalidInput
+from brownout.gameday.abort import Abort
+from brownout.gameday.desk import Desk
 from brownout.gameday.drill import EXIT_CODES, Stage, play
+from brownout.gameday.events import DrillBegan, Watcher
 from brownout.gameday.facts import gather, problems_of_experiments, target_of
 from brownout.gameday.governance import NEVER_OVERRIDDEN, RULES, Decision, Facts, Override, permit
 from brownout.gameday.journal import Journal
+from brownout.gameday.minutes import Minutes
 from brownout.gameday.plan import GameDay
 from brownout.gameday.reader import read_plan
 from brownout.gameday.rows import NewDrill
@@ -30,20 +36,28 @@ class Start:
     """Say calmly where it is no time for it."""
 
 
-def start(
+Opened = Callable[[Desk], AbstractAsyncContextManager[Sequence[Watcher]]]
+"""Opens whatever watches a drill and may steer it, for as long as the drill goes on."""
+
+
+async def start(
     asked: Start,
     *,
     now: Callable[[], datetime],
     say: Callable[[str], object],
     stage: Callable[[Path, str], Stage],
+    abort: Abort,
+    watched: Sequence[Opened] = (),
 ) -> int:
     """Start a drill if the rules permit, and play it; returns the exit code.
 
     Args:
         asked: what was said of the start.
         now: the time.
-        say: tell whoever watches.
+        say: tell whoever sits at the terminal.
         stage: what runs the experiments, from the drill's folder and the target's name.
+        abort: ends the drill wherever it is.
+        watched: who else is told, and may steer.
 
     Raises:
         InvalidInput: something that was written is wrong, or the rules do not permit it: says every reason.
@@ -53,13 +67,13 @@ def start(
     overrides = [_override(plan, *one) for one in asked.overrides]
     target, moment = target_of(plan), now()
     name = f"{moment:%Y-%m-%dT%H-%M-%SZ}-{plan.name}"
-    with Journal.open() as journal:
+    with Journal.open() as journal, Minutes.open() as minutes:
         if asked.if_due:
             decision = permit(plan, moment, gather(plan, moment, journal, target=target, instance=asked.instance))
             if decision.not_due:
                 say(_told(plan, decision, "no drill now"))
                 return EXIT_PASSED
-        if problems := problems_of_experiments(plan):
+        if problems := await asyncio.to_thread(problems_of_experiments, plan):
             # A drill that could not be played to its end does not begin.
             raise InvalidInput("\n".join(problems))
         with hold_for_drill(target, asked.instance, name):
@@ -69,27 +83,39 @@ def start(
                 raise InvalidInput(_told(plan, decision, "the drill is refused"))
             for refusal, override in decision.overridden:
                 say(f"OVERRIDDEN by {override.by} ({override.why}): {refusal}")
+            if abort.asked is not None:
+                say("aborted before anything was started")
+                return EXIT_ABORTED
             folder = _folder(asked.runs_dir, name)
             played_on = stage(folder, target)
             say(f"drill {name}: {plan.title}; {decision.abort_holder or 'nobody'} holds the abort")
-            journal.begin(
-                _new(
-                    plan, name, target, folder, instance=asked.instance, decision=decision, facts=facts, moment=moment
-                ),
-                decision.overridden,
+            new = _new(
+                plan, name, target, folder, instance=asked.instance, decision=decision, facts=facts, moment=moment
             )
-            ended = play(
-                plan,
-                name,
-                until=_until(plan, facts, moment),
-                journal=journal,
-                stage=played_on,
-                now=now,
-            )
+            desk = Desk(name, plan, abort=abort, minutes=minutes, now=now, say=say)
+            async with AsyncExitStack() as opened:
+                # What cannot be opened is known before the drill is in the journal.
+                for one in watched:
+                    desk.watchers += await opened.enter_async_context(one(desk))
+                journal.begin(new, decision.overridden)
+                await desk.tell(_began(desk, new))
+                ended = await play(desk, until=_until(plan, facts, moment), journal=journal, stage=played_on)
     say(f"drill {name}: {ended.outcome}" + (f": {ended.said}" if ended.said else ""))
     hours = plan.review_within / 3600
     say(f"to be reviewed within {hours:g} hours: chaos gameday record {name} --reviewed --by NAME")
     return EXIT_CODES[ended.outcome]
+
+
+def _began(desk: Desk, new: NewDrill) -> DrillBegan:
+    return DrillBegan(
+        drill=desk.drill,
+        plan=desk.plan,
+        target=new.target,
+        instance=new.instance,
+        folder=Path(new.folder),
+        abort_holder=new.abort_holder,
+        at=new.started,
+    )
 
 
 def _override(plan: GameDay, rule: str, by: str, why: str) -> Override:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from brownout.cli import gameday as command
 from brownout.gameday.journal import Journal
+from brownout.gameday.minutes import Minutes
 from tests.gameday.plans import NOON, TEXT, written
 from tests.gameday.test_journal import GONE, new
 
@@ -147,29 +148,29 @@ def test_a_record_is_added_to_and_shown() -> None:
 def test_sigterm_in_a_pause_aborts_the_drill(tmp_path: Path) -> None:
     path = written(tmp_path, TEXT.replace("- one.yaml", "- {run: one.yaml, pause: 1h}"))
     child = f"""
-import signal, sys
+import asyncio, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from brownout.cli import _drill
 from brownout.gameday.drill import Played
-from brownout.gameday.start import Start, start
-from brownout.toolkit.stage import ToolkitStage, stopped_by
+from brownout.gameday.start import Start
+from brownout.toolkit.stage import ToolkitStage
 
 class Stage(ToolkitStage):
-    def play(self, experiment):
+    async def play(self, experiment, *, abort, tell):
         return Played(0, None)
-    def pause(self, seconds):
+    async def pause(self, seconds):
         print("pausing", flush=True)
-        super().pause(seconds)
+        await super().pause(seconds)
     def say(self, text):
         pass
 
-def stage(folder, target):
-    return Stage(folder, target=target, scale=1.0, instance="default", settings="")
-
+_drill.ToolkitStage = Stage
+_drill.click.echo = lambda *_: None
 asked = Start(file=Path({str(path)!r}), instance="default", runs_dir=Path({str(tmp_path / "runs")!r}),
               overrides=[(rule, "Ada", "a test") for rule in ("window", "abort-holder", "blackout")])
-with stopped_by(signal.SIGTERM):
-    sys.exit(start(asked, now=lambda: datetime.now(UTC), say=lambda _: None, stage=stage))
+wanted = _drill.Wanted(scale=1.0, settings="", room_port=None)
+sys.exit(asyncio.run(_drill.drilled(asked, wanted, now=lambda: datetime.now(UTC))))
 """
     with subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
@@ -179,6 +180,11 @@ with stopped_by(signal.SIGTERM):
     with Journal.open() as journal:
         (drill,) = journal.drills()
         assert (drill.state, drill.outcome) == ("over", "aborted")
+        assert drill.said is not None
+        assert drill.said.endswith("by whoever is at the terminal: interrupted by SIGTERM")
+    with Minutes.open() as minutes:
+        (note,) = minutes.notes(drill.id)
+        assert "nobody's heartbeat is watched" in note.what
 
 
 def test_the_other_commands_do_not_pay_for_it() -> None:

@@ -1,6 +1,8 @@
 """From a plan's file to a drill that was played, or to every reason why it was not."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,13 +11,18 @@ from typing import Any
 import pytest
 
 from brownout.errors import EnvironmentProblem, InvalidInput
-from brownout.gameday.drill import Played
+from brownout.gameday.abort import Abort
+from brownout.gameday.desk import Desk
+from brownout.gameday.drill import Played, Tell
+from brownout.gameday.events import Event, Watcher
 from brownout.gameday.journal import Journal
-from brownout.gameday.start import Start, start
+from brownout.gameday.start import Opened, Start, start
 from tests.gameday.plans import TEXT, Ticking, written
 
 SUNDAY = datetime(2027, 6, 13, 1, 30, tzinfo=UTC)
 """Half past three in Berlin, on the second Sunday of June."""
+
+HEALED = "all was whole 31 ms later"
 
 
 @dataclass
@@ -27,14 +34,20 @@ class QuickStage:
     on_play: Callable[[], object] = lambda: None
     on_pause: Callable[[], object] = lambda: None
     did: list[str] = field(default_factory=list)
+    tells: Sequence[Mapping[str, Any]] = ()
+    scale: float = 1.0
 
-    def play(self, experiment: Path) -> Played:
+    async def play(self, experiment: Path, *, abort: Abort, tell: Tell) -> Played:
         self.did.append(experiment.name)
         self.on_play()
+        for told in self.tells:
+            await tell(told)
+        if abort.asked is not None:
+            return Played(4, Path("/runs") / experiment.stem, HEALED)
         self.clock.at += timedelta(minutes=15)
         return Played(self.codes.pop(0) if self.codes else 0, Path("/runs") / experiment.stem)
 
-    def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         self.did.append(f"pause {seconds:g}")
         self.on_pause()
         self.clock.at += timedelta(seconds=seconds)
@@ -50,8 +63,15 @@ class Day:
     clock: Ticking
     stage: QuickStage
     said: list[str] = field(default_factory=list)
+    abort: Abort | None = None
+    """Of the drill that goes on."""
 
-    def start(self, *, if_due: bool = False, overrides: Any = (), stage: QuickStage | None = None) -> int:
+    def start(self, *, if_due: bool = False, overrides: Any = (), watched: Sequence[Opened] = ()) -> int:
+        return asyncio.run(self.started(self.stage, if_due=if_due, overrides=overrides, watched=watched))
+
+    async def started(
+        self, stage: QuickStage, *, if_due: bool = False, overrides: Any = (), watched: Sequence[Opened] = ()
+    ) -> int:
         asked = Start(
             file=self.path,
             instance="default",
@@ -59,7 +79,15 @@ class Day:
             overrides=overrides,
             if_due=if_due,
         )
-        return start(asked, now=self.clock, say=self.said.append, stage=lambda _folder, _target: stage or self.stage)
+        self.abort = Abort(self.clock)
+        return await start(
+            asked,
+            now=self.clock,
+            say=self.said.append,
+            stage=lambda _folder, _target: stage,
+            abort=self.abort,
+            watched=watched,
+        )
 
     def drill(self) -> Any:
         with Journal.open() as journal:
@@ -110,16 +138,92 @@ def test_an_aborted_experiment_ends_the_drill(day: Day, code: int, outcome: str,
     assert (drill.state, drill.outcome, drill.said) == ("over", outcome, f"experiment 1 of 2 (one.yaml) {words}")
 
 
-@pytest.mark.parametrize("when", ["on_play", "on_pause"])
-def test_ctrl_c_aborts_the_drill_wherever_it_is(day: Day, when: str) -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("on_play", f"experiment 1 of 2 (one.yaml) was aborted by Grace: smoke; {HEALED}"),
+        ("on_pause", "stopped before experiment 2 of 2 (two.yaml) by Grace: smoke"),
+    ],
+)
+def test_an_abort_ends_the_drill_wherever_it_is(day: Day, when: str, said: str) -> None:
+    def abort() -> None:
+        assert day.abort is not None
+        assert day.abort.ask("Grace", "smoke")
+        assert not day.abort.ask("Ada", "too late: the first one counts")
 
-    setattr(day.stage, when, interrupt)
+    setattr(day.stage, when, abort)
     assert day.start() == 4
     drill, _, _ = day.drill()
-    assert (drill.state, drill.outcome) == ("over", "aborted")
+    assert (drill.state, drill.outcome, drill.said) == ("over", "aborted", said)
     assert "two.yaml" not in day.stage.did
+
+
+def test_an_abort_condition_ends_the_drill_and_says_which(day: Day) -> None:
+    day.stage.tells = [{"event": "note", "at": 7.5, "text": "ABORTED: availability below 10%"}]
+    day.stage.codes = [4]
+    assert day.start() == 4
+    drill, _, _ = day.drill()
+    assert "experiment 1 of 2 (one.yaml) was aborted by one.yaml: availability below 10%" in drill.said
+
+
+def test_a_drill_that_was_aborted_before_it_began_leaves_nothing(day: Day) -> None:
+    async def aborted() -> int:
+        asked = Start(file=day.path, instance="default", runs_dir=day.path.parent / "runs")
+        abort = Abort(day.clock)
+        abort.ask("whoever is at the terminal", "interrupted by SIGINT")
+        return await start(asked, now=day.clock, say=day.said.append, stage=lambda *_: day.stage, abort=abort)
+
+    assert asyncio.run(aborted()) == 4
+    assert not day.stage.did
+    with Journal.open() as journal:
+        assert not journal.drills()
+
+
+@dataclass
+class Kept:
+    """A watcher that keeps what it is told, and fails where a test wants it to."""
+
+    told: list[Event] = field(default_factory=list)
+    fails: bool = False
+
+    async def on(self, event: Event) -> None:
+        self.told.append(event)
+        if self.fails:
+            msg = "no network"
+            raise OSError(msg)
+
+
+def test_all_watchers_are_told_everything_in_order_and_none_of_them_ends_the_drill(day: Day) -> None:
+    watchers = [Kept(fails=True), Kept()]
+
+    @asynccontextmanager
+    async def watched(_desk: Desk) -> AsyncIterator[Sequence[Watcher]]:
+        yield watchers
+
+    day.stage.tells = [{"event": "tick", "rate": 20.0}]
+    assert day.start(watched=[watched]) == 0
+    expected = ["DrillBegan"] + ["StepBegan", "StepTold", "StepEnded", "Paused"] * 2 + ["DrillEnded"]
+    expected.pop(-2)
+    assert [type(one).__name__ for one in watchers[1].told] == expected
+    assert watchers[0].told == watchers[1].told
+    assert "Kept failed: OSError: no network" in day.said
+
+
+def test_nothing_is_broken_before_all_that_the_drill_waits_for_has_happened(day: Day) -> None:
+    @asynccontextmanager
+    async def watched(desk: Desk) -> AsyncIterator[Sequence[Watcher]]:
+        async def ready() -> None:
+            assert not day.stage.did
+            desk.abort.ask("the control room", "nobody came")
+
+        desk.waits_for.append(ready)
+        yield ()
+
+    assert day.start(watched=[watched]) == 4
+    assert not day.stage.did
+    drill, steps, _ = day.drill()
+    assert drill.said == "stopped before experiment 1 of 2 (one.yaml) by the control room: nobody came"
+    assert not steps
 
 
 def test_nothing_starts_after_the_window(day: Day) -> None:
@@ -176,12 +280,14 @@ def test_an_override_needs_a_rule_a_person_and_a_reason(day: Day, override: Any,
 def test_of_two_starts_on_one_target_one_wins_and_the_other_says_who_holds_it(day: Day) -> None:
     told = []
 
-    def second() -> None:
-        with pytest.raises(EnvironmentProblem, match="is in use by run") as caught:
-            day.start(stage=QuickStage(day.clock))
-        told.append(str(caught.value))
+    class Contested(QuickStage):
+        async def play(self, experiment: Path, *, abort: Abort, tell: Tell) -> Played:
+            with pytest.raises(EnvironmentProblem, match="is in use by run") as caught:
+                await day.started(QuickStage(day.clock))
+            told.append(str(caught.value))
+            return await super().play(experiment, abort=abort, tell=tell)
 
-    day.stage.on_play = second
+    day.stage = Contested(day.clock)
     assert day.start() == 0
     drill, _, _ = day.drill()
     assert len(told) == 2

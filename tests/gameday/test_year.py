@@ -4,6 +4,7 @@ What should start is worked out here day by day, from the calendar alone; whoeve
 it twice, at an hour that is wrong half of the year, and on days that are none of the plan's.
 """
 
+import asyncio
 import calendar
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from brownout.errors import InvalidInput
 from brownout.gameday import schedule as schedules
+from brownout.gameday.abort import Abort
 from brownout.gameday.blackouts import closures
 from brownout.gameday.governance import Facts, PastDrill, permit
 from brownout.gameday.journal import Journal
@@ -105,6 +107,13 @@ def started_in(one: GameDay, moments: list[datetime]) -> Iterator[date]:
             yield moment.astimezone(one.schedule.zone).date()
 
 
+def started(asked: Start, clock: Ticking, stage: QuickStage) -> int:
+    async def play() -> int:
+        return await start(asked, now=clock, say=lambda _: None, stage=lambda *_: stage, abort=Abort(clock))
+
+    return asyncio.run(play())
+
+
 def test_a_leap_year_of_the_whole_thing_from_the_file_to_the_journal(tmp_path: Path) -> None:
     year = 2028
     path = written(tmp_path, TEXT.replace("2027-07-01", "2028-07-01").replace("2027-07-14", "2028-07-14"))
@@ -123,7 +132,7 @@ def test_a_leap_year_of_the_whole_thing_from_the_file_to_the_journal(tmp_path: P
                 journal.check_in("sunday", "Grace", moment)
         stage = QuickStage(clock)
         asked = Start(file=path, instance="default", runs_dir=tmp_path / "runs", if_due=True)
-        assert start(asked, now=clock, say=lambda _: None, stage=lambda _folder, _target, one=stage: one) == 0  # type: ignore[misc]
+        assert started(asked, clock, stage) == 0
         if stage.did:
             begun.append(moment.astimezone(berlin).date())
             with Journal.open() as journal:
@@ -141,7 +150,7 @@ def test_a_review_that_nobody_did_ends_the_programme(tmp_path: Path) -> None:
         clock.at = datetime(2027, 5, day, 1, 0, tzinfo=UTC)
         with Journal.open() as journal:
             journal.check_in("sunday", "Grace", clock())
-        return start(asked, now=clock, say=lambda _: None, stage=lambda _folder, _target: QuickStage(clock))
+        return started(asked, clock, QuickStage(clock))
 
     assert sunday(9) == 0
     for day in (16, 23):
