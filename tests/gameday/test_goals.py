@@ -198,7 +198,7 @@ def evidence(folder: Path, requests: Sequence[Request]) -> None:
 def test_a_drill_is_measured_from_its_folders_and_its_minutes(tmp_path: Path) -> None:
     evidence(tmp_path / "first", flow([(12, 15)]))
     with Journal.open() as journal, Minutes.open() as minutes:
-        journal.begin(_new(tmp_path), ())
+        journal.begin(new_drill(tmp_path), ())
         for number, folder in ((1, tmp_path / "first"), (2, tmp_path / "gone")):
             journal.begin_step("d1", number, phase="one", experiment="one.yaml", at=at(60 * number - 70))
             journal.end_step("d1", number, outcome="failed", folder=str(folder), at=at(60 * number - 20))
@@ -215,7 +215,7 @@ def test_a_drill_is_measured_from_its_folders_and_its_minutes(tmp_path: Path) ->
     assert "gone is no run" in second.times.why
 
 
-def _new(folder: Path) -> NewDrill:
+def new_drill(folder: Path) -> NewDrill:
     return NewDrill(
         id="d1",
         plan="sunday",
