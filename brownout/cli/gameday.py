@@ -56,7 +56,7 @@ def validate(plan: Path) -> None:
         click.echo(f"Error: {problem}", err=True)
     if problems:
         sys.exit(EXIT_BAD_INPUT)
-    for warning in _of_clocks(read, now):
+    for warning in (*_of_clocks(read, now), *_of_webhooks(read)):
         click.echo(f"Note: {warning}")
     experiments = len(read.experiments)
     click.echo(f"{plan} is valid: {experiments} experiment{'s' if experiments != 1 else ''} on {_target(read)}")
@@ -76,6 +76,21 @@ def _of_clocks(plan: "GameDay", now: datetime) -> Sequence[str]:
         f"on {one.wall:%Y-%m-%d} {one.wall:%H:%M} {words[one.kind]} in {plan.schedule.zone.key} (clocks change)"
         for one in clock_changes(plan.schedule, now, before=now + YEARS_AHEAD)
     ]
+
+
+def _of_webhooks(plan: "GameDay") -> Sequence[str]:
+    if not plan.notify:
+        return []
+    import os
+
+    from brownout.errors import EnvironmentProblem
+    from brownout.gameday.notify import webhooks
+
+    try:
+        webhooks(plan.notify, os.environ)
+    except EnvironmentProblem as problem:
+        return [f"{line}; a start here is refused" for line in str(problem).splitlines()]
+    return []
 
 
 @gameday.command("plan")
@@ -174,6 +189,45 @@ def _show(files: Any) -> None:
             # As `systemctl cat` does.
             click.echo(f"{chr(10) if number else ''}# {name}")
         click.echo(text, nl=False)
+
+
+@gameday.command()
+@click.option(
+    "--hour", metavar="TIME", help="What an hour of the windows lasts: 60s for a drill of minutes.  [default: 1h]"
+)
+@click.option(
+    "--scraped-every", metavar="TIME", default="15s", show_default=True, help="How often Prometheus scrapes the system."
+)
+def rules(hour: str | None, scraped_every: str) -> None:
+    """Print alerting rules for Prometheus: burn rates of the reference stack's objectives, over several windows each.
+
+    They are those of the SRE workbook: 14.4 times too fast over 1 h and 5 min, 6 times over 6 h and 30 min, 1 time over
+    3 d and 6 h.
+    """
+    from brownout.cli._told import told
+    from brownout.gameday.burnrates import rules as written
+    from brownout.slo import HOUR
+
+    with told():
+        text = written(
+            hour=HOUR if hour is None else _seconds("--hour", hour),
+            scraped_every=_seconds("--scraped-every", scraped_every),
+        )
+    click.echo(text, nl=False)
+
+
+def _seconds(option: str, text: str) -> float:
+    from brownout.units import UnitError, parse_seconds
+
+    try:
+        seconds = parse_seconds(text)
+    except UnitError as error:
+        msg = f"{option}: {error}"
+        raise click.UsageError(msg) from None
+    if seconds <= 0:
+        msg = f"{option}: expected more than 0"
+        raise click.UsageError(msg)
+    return seconds
 
 
 @gameday.command("check-in")

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS marks (
     kind TEXT NOT NULL,             -- detected, mitigated
     source TEXT NOT NULL,           -- alert, person
     by TEXT NOT NULL,               -- the alert's name or the person's
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    since REAL                      -- of an alert: since when it fires, by its own account
 ) STRICT;
 CREATE TABLE IF NOT EXISTS refused_starts (
     plan TEXT NOT NULL,
@@ -65,14 +66,20 @@ class Minutes(Book):
     def mark(self, drill: str, mark: Mark) -> None:
         """A failure was detected, or mitigated."""
         self._write(
-            "INSERT INTO marks (drill, step, kind, source, by, at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO marks (drill, step, kind, source, by, at, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
             *(drill, mark.step, mark.kind, mark.source, mark.by, mark.at.timestamp()),
+            None if mark.since is None else mark.since.timestamp(),
         )
 
     def marks(self, drill: str) -> Sequence[Mark]:
         """Of one drill, the earliest first; several of a kind for one step where several noticed."""
-        rows = self._read("SELECT step, kind, source, by, at FROM marks WHERE drill = ? ORDER BY at, rowid", drill)
-        return [Mark(step, kind, source, by, _moment(at)) for step, kind, source, by, at in rows]
+        rows = self._read(
+            "SELECT step, kind, source, by, at, since FROM marks WHERE drill = ? ORDER BY at, rowid", drill
+        )
+        return [
+            Mark(step, kind, source, by, _moment(at), None if since is None else _moment(since))
+            for step, kind, source, by, at, since in rows
+        ]
 
     def refuse(self, plan: str, *, target: str, instance: str, refusals: Sequence[Refusal], at: datetime) -> None:
         """A start was asked for, and the rules did not permit it."""

@@ -1,6 +1,6 @@
 """What a game day's file says, once it has been read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -82,6 +82,22 @@ class People:
 
 
 @dataclass(frozen=True, slots=True)
+class Detection:
+    """Which alerts count as detection: those that have one of these names and all of these labels or annotations."""
+
+    alerts: tuple[str, ...] = ()
+    """By their label `alertname`; none named: all."""
+    matching: Mapping[str, str] = field(default_factory=dict)
+    """Values by the name of a label, else of an annotation."""
+
+    def counts(self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
+        """Whether this alert does."""
+        known = {**annotations, **labels}
+        named = not self.alerts or name in self.alerts
+        return named and all(known.get(key) == value for key, value in self.matching.items())
+
+
+@dataclass(frozen=True, slots=True)
 class ClosedDays:
     """Days without a drill, the first and the last of them included."""
 
@@ -135,6 +151,9 @@ class GameDay:
     people: People = field(default_factory=People)
     blackouts: tuple[Blackout, ...] = ()
     review_within: float = REVIEW_WITHIN
+    detection: Detection = field(default_factory=Detection)
+    notify: tuple[str, ...] = ()
+    """The environment variables that hold the URLs of webhooks: such a URL is a secret."""
     source: str = field(default="", repr=False)
     """The file's text, as it was read."""
 

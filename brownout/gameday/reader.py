@@ -25,6 +25,7 @@ from brownout.gameday.plan import (
     PlannedExperiment,
     Schedule,
 )
+from brownout.gameday.tellingreader import TellingReader
 from brownout.gameday.values import Values
 from brownout.parameters import Parameter
 from brownout.units import Share
@@ -33,7 +34,7 @@ from brownout.yamlsource import Entry, Node, ScalarNode, SequenceNode, compose, 
 REQUIRED = ("title", "schedule", "phases")
 KEYS = (
     *("title", "purpose", "schedule", "target", "blast-radius", "phases", "goals", "runbook", "rollback", "people"),
-    *("blackouts", "review"),
+    *("blackouts", "review", "detection", "notify"),
 )
 SCHEDULE = ("cron", "time-zone", "week", "window")
 RADIUS = ("traffic", "pods", "tenants")
@@ -66,6 +67,7 @@ class _Reader:
         self._binder = Binder()
         self._values = Values(self._binder)
         self._blackouts = BlackoutReader(self._values, path.parent)
+        self._telling = TellingReader(self._values)
         self._path = path
 
     def plan(self, root: Node, *, source: str) -> GameDay:
@@ -100,6 +102,8 @@ class _Reader:
             people=people,
             blackouts=self._blackouts.blackouts(top.get("blackouts")),
             review_within=within,
+            detection=self._telling.detection(top.get("detection")),
+            notify=self._telling.notify(top.get("notify")),
             source=source,
         )
         self._binder.refuse()

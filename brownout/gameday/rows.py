@@ -117,6 +117,8 @@ class Mark:
     by: str
     """The alert's name, or the person's."""
     at: datetime
+    since: datetime | None = None
+    """Of an alert: since when it fires, by its own account; it is told of later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from brownout.gameday.blackoutreader import BLACKOUTS, MONTH_END
 from brownout.gameday.reader import GOALS, KEYS, PEOPLE, RADIUS, REQUIRED, SCHEDULE
+from brownout.gameday.tellingreader import DETECTION, NOTIFY, VARIABLE, WEBHOOK
 from brownout.schema import Schema, of_type, write_or_check
 from brownout.units import Duration, Share
 
@@ -69,6 +70,22 @@ def json_schema() -> Schema:
         "detect": of_type(Duration, "Time to detect; 5m where it is not said."),
         "mitigate": of_type(Duration, "Time to mitigate; 15m where it is not said."),
     }
+    detection = {
+        "alerts": {**names, "description": "By their label alertname; all of them where it is not said."},
+        "matching": {
+            "type": "object",
+            "additionalProperties": of_type(str, "Its value."),
+            "description": "Labels or annotations that an alert must have.",
+        },
+    }
+    variable: Schema = {
+        "type": "string",
+        "pattern": f"^{VARIABLE.pattern}$",
+        "description": "The environment variable that holds the URL, which is a secret.",
+        "examples": ["SLACK_WEBHOOK_URL"],
+    }
+    webhook = _object({"env": variable}, WEBHOOK, required=WEBHOOK)
+    notify: dict[str, Schema] = {"webhook": {"anyOf": [webhook, {"type": "array", "minItems": 1, "items": webhook}]}}
     top: dict[str, Schema] = {
         "title": of_type(str, "What is drilled."),
         "purpose": of_type(str, "What it is to show."),
@@ -82,6 +99,8 @@ def json_schema() -> Schema:
         "people": _object(people, PEOPLE),
         "blackouts": {"type": "array", "items": _object(blackout, BLACKOUTS), "description": "No drill then."},
         "review": _object({"within": of_type(Duration, "Of the drill's end; at most 48h.")}, ("within",)),
+        "detection": {**_object(detection, DETECTION), "description": "Which alerts count as detection."},
+        "notify": {**_object(notify, NOTIFY, required=NOTIFY), "description": "Told start, abort and end."},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

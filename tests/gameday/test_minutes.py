@@ -13,7 +13,7 @@ LATER = NOON + timedelta(seconds=90)
 
 def test_what_was_noted_and_marked_is_read_again_in_the_order_in_which_it_happened() -> None:
     person = Mark(1, "detected", "person", "Hedy", LATER)
-    alert = Mark(1, "detected", "alert", "AvailabilityBurnsFast", NOON)
+    alert = Mark(1, "detected", "alert", "AvailabilityBurnsFast", NOON, since=NOON - timedelta(seconds=1.5))
     with Minutes.open() as minutes:
         minutes.mark("d1", person)
         minutes.mark("d1", alert)
