@@ -8,9 +8,10 @@ from brownout.gameday.record.earlier import Line
 from brownout.report.charts import Scale, element, fitted, label, linear, number, tooltip
 from brownout.units import format_seconds, format_share
 
-WIDTH, LEFT, EDGE = 620.0, 170.0, 48.0
-HEAD, ROW = 24.0, 52.0
-GROUND, TOP = 44.0, 24.0
+WIDTH, EDGE = 400.0, 30.0
+"""A phone shows it at full size."""
+HEAD, ROW = 22.0, 74.0
+GROUND, TOP = 62.0, 42.0
 """Within a row: where its lowest value is drawn, and its highest."""
 _FLOORS = (0.999, 0.99, 0.9, 0.5, 0.0)
 """Of an axis of shares: the highest that is below all of them."""
@@ -28,7 +29,7 @@ def plot(lines: Sequence[Line], dates: Sequence[str]) -> Markup:
     rows = [one for one in lines if len({cell.value for cell in one.cells} - {None}) > 1]
     if not rows:
         return Markup("")
-    x = linear(0, max(len(dates) - 1, 1), LEFT + EDGE, WIDTH - EDGE)
+    x = linear(0, max(len(dates) - 1, 1), EDGE, WIDTH - EDGE)
     parts = [label(date, x=x(i), y=13.0, anchor="middle") for i, date in enumerate(dates)]
     for i, one in enumerate(rows):
         parts += _row(one, top=HEAD + i * ROW, x=x)
@@ -45,10 +46,10 @@ def _row(one: Line, *, top: float, x: Scale) -> list[str]:
     points = [(x(i), y(cell.value), cell.value) for i, cell in enumerate(one.cells) if cell.value is not None]
     parts = [
         element("path", d=f"M0 {number(top)}H{number(WIDTH)}", class_="grid"),
-        label(fitted(one.name, LEFT, size=11.5), x=0.0, y=top + 34.0, class_="row-name"),
+        label(fitted(one.name, WIDTH, size=12), x=0.0, y=top + 18.0, class_="row-name"),
     ]
     if one.goal is not None and low <= one.goal <= high:
-        across = f"M{number(LEFT + EDGE / 2)} {number(y(one.goal))}H{number(WIDTH - EDGE / 2)}"
+        across = f"M{number(EDGE / 2)} {number(y(one.goal))}H{number(WIDTH - EDGE / 2)}"
         goal = tooltip(f"Goal: {_figure(one.goal, one.unit)}")
         parts.append(element("path", goal, d=across, class_="line slo"))
     path = "".join(f"{'L' if i else 'M'}{number(px)} {number(py)}" for i, (px, py, _) in enumerate(points))
