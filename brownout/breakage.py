@@ -38,6 +38,16 @@ Place = ServicePlace | LinkPlace
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom a breakage hits at most, as far as it can say so itself: everybody who comes by, where it says nothing."""
+
+    traffic: float = 1.0
+    """Share of the requests at its place, 0.0 to 1.0."""
+    tenant: str | None = None
+    """The one whose requests it hits; None is everybody."""
+
+
+@dataclass(frozen=True, slots=True)
 class Breakage:
     """Base of what can be done to a place. Durations are in seconds."""
 
@@ -51,6 +61,11 @@ class Breakage:
     def capability(self) -> str:
         """What a target must be able to do for it: its kind, or one manner of it."""
         return self.kind
+
+    @property
+    def reach(self) -> Reach:
+        """Whom it hits at its place."""
+        return Reach()
 
     def parameters(self) -> Mapping[str, float | int | str | bool | None]:
         """The breakage's own parameters, as they go into the ledger."""
@@ -348,3 +363,9 @@ class ProviderFailure(Breakage):
     tenant: str | None = None
     """Only requests to that path, with that header (`name`, or `name: value`), for that model, of that tenant; all with
     `*` as in a file name."""
+
+    @property
+    def reach(self) -> Reach:
+        """A share of the requests, of one tenant's. How many `first` are of all that will come, nobody knows."""
+        named = self.tenant is not None and not set(self.tenant) & set("*?[")
+        return Reach((self.share or 1.0) / (self.every or 1), self.tenant if named else None)

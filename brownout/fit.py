@@ -95,6 +95,17 @@ def fit(
     return values
 
 
+def planned(step: Step, topology: Topology) -> Plan:
+    """What a step of a method that fits its target would break; as `fit`, not to be called from within an event loop.
+
+    Raises:
+        Exception: whatever the fault raises where the step does not fit.
+    """
+    plan = Plan(topology)
+    asyncio.run(_enter(registry.faults().get(step.fault), step, plan))
+    return plan
+
+
 def settings_of(experiment: Experiment, settings: Mapping[str, Setting]) -> dict[str, Value]:
     """The settings of an experiment, without those that are wrong: `fit` tells of them."""
     values: dict[str, Value] = {}

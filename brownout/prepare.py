@@ -8,12 +8,13 @@ from pathlib import Path
 
 from brownout import registry
 from brownout.errors import EnvironmentProblem, InvalidInput, InvalidInputs, refuse
-from brownout.experiment import Experiment
-from brownout.fit import fit, parse_setting, settings_of
+from brownout.experiment import Experiment, Step
+from brownout.fit import fit, parse_setting, planned, settings_of
 from brownout.guards import check_samples
 from brownout.plan import RunPlan
 from brownout.prometheus.check import plan_prometheus
 from brownout.reader import read_experiment
+from brownout.system import Plan, Topology
 from brownout.target import IsDescribed, TargetFactory
 from brownout.targets import DEFAULT_TARGET, chosen, located
 
@@ -129,6 +130,21 @@ def check(path: Path, *, target: str | None = None, settings: Sequence[str] = ()
     fit(experiment, target_name=name, topology=topology, settings=known)
     check_samples(experiment)
     return name
+
+
+def planned_of(path: Path, *, target: str | None = None) -> tuple[Topology, Sequence[tuple[Step, Plan]]]:
+    """What an experiment would break on its target, step by step; not to be called from within an event loop.
+
+    Raises:
+        InvalidInput: something that was written is wrong.
+        EnvironmentProblem: this machine cannot use the target.
+    """
+    experiment = read_experiment(path)
+    name, factory = _target(experiment, target)
+    known = factory.settings()
+    topology = factory.topology_of(settings_of(experiment, known))
+    fit(experiment, target_name=name, topology=topology, settings=known)
+    return topology, [(step, planned(step, topology)) for step in experiment.method]
 
 
 def _target(experiment: Experiment, asked: str | None) -> tuple[str, TargetFactory]:

@@ -58,6 +58,8 @@ class Topology:
     """Of the services those that the target did not start and cannot end: only links to and from them can be broken."""
     unjudged: Mapping[str, str] = field(default_factory=dict)
     """Probes that find nothing to judge on it, each with the reason."""
+    own_traffic: bool = False
+    """Whether nobody asks it anything but the run itself, which brought it up: there is nobody else to be hit."""
     cross_checks: Mapping[str, str] = field(default_factory=dict)
     """How a Prometheus server that scrapes the target is asked for figures that the load's own evidence holds as well:
     PromQL for `request-rate`, `error-share` and `ttft-p95` (seconds), with `$window` for the length of the stretch, and
@@ -122,6 +124,8 @@ class Plan:
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
         self.steps: list[tuple[Place, Breakage]] = []
+        self.by_chance: set[int] = set()
+        """Which of the steps would hit one replica or another of a service."""
 
     def link(self, source: ServiceName, destination: ServiceName) -> Breakable:
         """Raises `UnknownPlace` where the target has no such link."""
@@ -141,15 +145,18 @@ class Plan:
         """The first replica stands for the others. Raises `UnknownFamily` where the target has no such service."""
         if family not in self._topology.families:
             raise UnknownFamily(family)
-        return _Planned(self, ServicePlace(self._topology.families[family][0]))
+        return _Planned(self, ServicePlace(self._topology.families[family][0]), by_chance=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
     plan: Plan
     place: Place
+    by_chance: bool = False
 
     @asynccontextmanager
     async def broken(self, breakage: Breakage) -> AsyncIterator[None]:
+        if self.by_chance:
+            self.plan.by_chance.add(len(self.plan.steps))
         self.plan.steps.append((self.place, breakage))
         yield

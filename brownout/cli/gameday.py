@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from brownout.gameday.journal import Journal
     from brownout.gameday.plan import GameDay
 
 _PLAN = click.argument("plan", type=click.Path(path_type=Path))
@@ -33,7 +34,8 @@ def gameday() -> None:
 def validate(plan: Path) -> None:
     """Check the game day in PLAN, its experiments and its calendars; starts nothing.
 
-    Says as well what in the plan would refuse every start: no runbook, no rollback plan, nobody to abort it.
+    Says as well what in the plan would refuse every start: no runbook, no rollback plan, nobody to abort it, a fault
+    that cannot say that it stays within the blast radius.
 
     Exit codes: 0 it can be used, 2 it cannot.
     """
@@ -44,6 +46,7 @@ def validate(plan: Path) -> None:
     from brownout.gameday.blackouts import closures
     from brownout.gameday.facts import problems_of_experiments, runbook_found
     from brownout.gameday.governance import never_startable
+    from brownout.gameday.radius import beyond_radius, limits_nothing
     from brownout.gameday.reader import read_plan
 
     now = _now()
@@ -51,13 +54,16 @@ def validate(plan: Path) -> None:
         read = read_plan(plan)
         closures(read.blackouts, now, now + timedelta(days=366), zone=read.schedule.zone)
     problems = problems_of_experiments(read)
-    problems += [f"{plan}: no start: {one}" for one in never_startable(read, runbook_found=runbook_found(read))]
+    refusals = never_startable(read, runbook_found=runbook_found(read), beyond=beyond_radius(read))
+    problems += [f"{plan}: no start: {one}" for one in refusals]
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)
     if problems:
         sys.exit(EXIT_BAD_INPUT)
     for warning in (*_of_clocks(read, now), *_of_webhooks(read)):
         click.echo(f"Note: {warning}")
+    if limits_nothing(read):
+        click.echo(f"Note: the blast radius limits nothing: {_target(read)} has no traffic but the drill's own")
     experiments = len(read.experiments)
     click.echo(f"{plan} is valid: {experiments} experiment{'s' if experiments != 1 else ''} on {_target(read)}")
 
@@ -256,17 +262,18 @@ def check_in(plan: Path, who: str) -> None:
 @_JSON
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
-    """Drills that go on, that were interrupted, whose review is due; follow-ups that are open.
+    """Drills that go on, that were interrupted, whose review is due; open follow-ups; starts that were refused lately.
 
     Exit codes: 0 nothing is overdue, 1 a review or a follow-up is, or an interrupted drill waits to be looked at.
     """
     from brownout.cli._told import told
     from brownout.gameday.journal import Journal
+    from brownout.gameday.minutes import Minutes
     from brownout.gameday.status import as_text, now_open, to_json
 
     now = _now()
-    with told(), Journal.open() as journal:
-        found = now_open(journal, now)
+    with told(), Journal.open() as journal, Minutes.open() as minutes:
+        found = now_open(journal, minutes, now)
     click.echo(json.dumps(to_json(found), ensure_ascii=False, indent=2) if as_json else as_text(found))
     ctx.exit(1 if found.overdue else 0)
 
@@ -337,6 +344,13 @@ def run(ctx: click.Context, /, plan: Path, if_due: bool, **options: Any) -> None
 
 @gameday.command()
 @click.argument("drill")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the record as an HTML page.")
+@click.option(
+    "--markdown",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it as an entry of a runbook, in Markdown.",
+)
+@_JSON
 @click.option("--looked", is_flag=True, help="You have looked at what this interrupted drill left behind.")
 @click.option("--reviewed", is_flag=True, help="It has been reviewed.")
 @click.option("--follow-up", metavar="TEXT", help="Something is to be done: needs --owner.")
@@ -345,11 +359,38 @@ def run(ctx: click.Context, /, plan: Path, if_due: bool, **options: Any) -> None
 @click.option("--done", type=int, metavar="NUMBER", help="A follow-up is done.")
 @click.option("--by", metavar="NAME", help="Who you are, for --looked, --reviewed and --done.")
 def record(drill: str, **options: Any) -> None:
-    """Show what the journal has of DRILL, or add to it."""
+    """Show the record of DRILL, write it to a file, or add to it.
+
+    A drill that has ended has its record in its folder: record.html and record.md. What is added is written there, too.
+    """
     from brownout.cli._told import told
     from brownout.gameday.journal import Journal
-    from brownout.gameday.record import as_text
+    from brownout.gameday.minutes import Minutes
+    from brownout.gameday.record import as_text, rewrite, view_of, write_html, write_markdown
+    from brownout.gameday.record.told import to_json
 
+    adds = _checked(options)
+    now = _now()
+    due = _day(options["due"]).date() if options["due"] else None
+    with told(), Journal.open() as journal, Minutes.open() as minutes:
+        _add(journal, drill, options, due=due, now=now)
+        if adds:
+            rewrite(journal, minutes, drill)
+        files, as_json = (options["html"], options["markdown"]), options["as_json"]
+        view = view_of(journal, minutes, drill) if as_json or any(files) else None
+        for path, write in zip(files, (write_html, write_markdown), strict=True):
+            if view is not None and path is not None:
+                write(view, path)
+        if view is not None and as_json:
+            click.echo(json.dumps(to_json(view), ensure_ascii=False, indent=2))
+        elif not any(files):
+            click.echo(as_text(journal, minutes, drill))
+        else:
+            click.echo("\n".join(str(path) for path in files if path is not None))
+
+
+def _checked(options: Mapping[str, Any]) -> bool:
+    """Whether something is to be added; what does not belong together is refused."""
     by = options["by"]
     if (options["looked"] or options["reviewed"] or options["done"] is not None) and not by:
         msg = "--looked, --reviewed and --done need --by NAME: it stands in the record"
@@ -360,15 +401,16 @@ def record(drill: str, **options: Any) -> None:
     if options["due"] and not options["follow_up"]:
         msg = "--due belongs to --follow-up"
         raise click.UsageError(msg)
-    now = _now()
-    due = _day(options["due"]).date() if options["due"] else None
-    with told(), Journal.open() as journal:
-        if options["looked"]:
-            journal.look(drill, by=by, at=now)
-        if options["reviewed"]:
-            journal.review(drill, by=by, at=now)
-        if options["follow_up"]:
-            journal.follow_up(drill, options["follow_up"], owner=options["owner"], due=due, at=now)
-        if options["done"] is not None:
-            journal.close_follow_up(options["done"], drill=drill, by=by, at=now)
-        click.echo(as_text(journal, drill))
+    return bool(options["looked"] or options["reviewed"] or options["follow_up"] or options["done"] is not None)
+
+
+def _add(journal: "Journal", drill: str, options: Mapping[str, Any], *, due: date | None, now: datetime) -> None:
+    by = options["by"]
+    if options["looked"]:
+        journal.look(drill, by=by, at=now)
+    if options["reviewed"]:
+        journal.review(drill, by=by, at=now)
+    if options["follow_up"]:
+        journal.follow_up(drill, options["follow_up"], owner=options["owner"], due=due, at=now)
+    if options["done"] is not None:
+        journal.close_follow_up(options["done"], drill=drill, by=by, at=now)

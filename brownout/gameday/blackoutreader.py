@@ -15,12 +15,13 @@ _ISO_WEEK = re.compile(r"(\d{4})-W(\d{2})")
 
 
 class BlackoutReader:
-    """Notes what is wrong, as `Values` does; calendar files lie in `folder`."""
+    """Notes what is wrong, as `Values` does; calendar files lie in `folder`, unless the plan is a kept one."""
 
-    def __init__(self, values: Values, folder: Path) -> None:
+    def __init__(self, values: Values, folder: Path, *, kept: bool = False) -> None:
         self._values = values
         self._binder = values.binder
         self._folder = folder
+        self._kept = kept
 
     def blackouts(self, entry: Entry | None) -> tuple[Blackout, ...]:
         """Everything that stands under `blackouts`."""
@@ -82,7 +83,7 @@ class BlackoutReader:
         if text is None:
             return None
         path = self._folder / text
-        if not path.is_file():
+        if not self._kept and not path.is_file():
             self._binder.note(f"calendar: there is no file {printable_path(path)}", at=entry.node.at)
             return None
         return ClosedCalendar(path, entry.node.at, why)

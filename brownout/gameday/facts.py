@@ -1,5 +1,6 @@
 """What the rules have to know of a plan at one moment, looked up."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from brownout.errors import BrownoutError
@@ -21,8 +22,17 @@ def target_of(plan: GameDay) -> str:
     return next((name for name in named if name is not None), DEFAULT_TARGET)
 
 
-def gather(plan: GameDay, now: datetime, journal: Journal, *, target: str, instance: str) -> Facts:
-    """Look everything up.
+def gather(
+    plan: GameDay,
+    now: datetime,
+    journal: Journal,
+    *,
+    target: str,
+    instance: str,
+    beyond: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> Facts:
+    """Look everything up; but what is wrong with the experiments, `beyond` the blast radius or at all, is told.
 
     Raises:
         InvalidInput: a calendar file cannot be read: what is not known to be open is closed.
@@ -37,6 +47,8 @@ def gather(plan: GameDay, now: datetime, journal: Journal, *, target: str, insta
         closures=closures(plan.blackouts, now, end, zone=plan.schedule.zone),
         checked_in=journal.checked_in(plan.name),
         past=journal.past(plan=plan.name, target=target, instance=instance),
+        beyond=beyond,
+        problems=problems,
     )
 
 

@@ -24,12 +24,14 @@ Rule = Literal[
     "blackout",
     "review",
     "started",
+    "blast-radius",
+    "experiments",
     "running",
     "interrupted",
 ]
 RULES: tuple[Rule, ...] = get_args(Rule)
-NEVER_OVERRIDDEN: frozenset[Rule] = frozenset({"running", "interrupted"})
-"""Nobody's word makes it safe to break what is broken already."""
+NEVER_OVERRIDDEN: frozenset[Rule] = frozenset({"experiments", "running", "interrupted"})
+"""Nobody's word makes it safe to break what is broken already, or lets an experiment run that cannot."""
 CHECK_IN_LASTS = timedelta(hours=4)
 """How long somebody who has checked in counts as being there: an evening before a night's drill, not a day."""
 
@@ -71,6 +73,10 @@ class Facts:
     checked_in: Mapping[str, datetime]
     """Who checked in for this plan, and when last."""
     past: Sequence[PastDrill] = ()
+    beyond: Sequence[str] = ()
+    """What its experiments would hit beyond the plan's blast radius, each with its place in a file."""
+    problems: Sequence[str] = ()
+    """What keeps its experiments from running, the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ def permit(plan: GameDay, now: datetime, facts: Facts, overrides: Sequence[Overr
         *_of_people(plan, holder),
         *_of_dates(plan, facts),
         *_of_past(plan, now, facts),
+        *_of_experiments(facts.beyond, facts.problems),
     ]
     by_rule = {one.rule: one for one in overrides if one.by in plan.people and one.rule not in NEVER_OVERRIDDEN}
     return Decision(
@@ -121,12 +128,12 @@ def permit(plan: GameDay, now: datetime, facts: Facts, overrides: Sequence[Overr
     )
 
 
-def never_startable(plan: GameDay, *, runbook_found: bool) -> Sequence[Refusal]:
-    """What in the plan itself will refuse every start, whenever it is."""
+def never_startable(plan: GameDay, *, runbook_found: bool, beyond: Sequence[str] = ()) -> Sequence[Refusal]:
+    """What in the plan itself will refuse every start, whenever it is; `beyond` as in `Facts`."""
     refusals = list(_of_plan(plan, runbook_found))
     if not plan.people.abort:
         refusals.append(Refusal("abort-holder", "the plan names nobody who may hold the abort (people: abort)"))
-    return refusals
+    return [*refusals, *_of_experiments(beyond, ())]
 
 
 def abort_holder(plan: GameDay, now: datetime, checked_in: Mapping[str, datetime]) -> str | None:
@@ -150,6 +157,13 @@ def _of_plan(plan: GameDay, runbook_found: bool) -> Sequence[Refusal]:
     if plan.people.commander is None:
         refusals.append(Refusal("commander", "the plan names no commander (people: commander)"))
     return refusals
+
+
+def _of_experiments(beyond: Sequence[str], problems: Sequence[str]) -> Sequence[Refusal]:
+    return [
+        *(Refusal("blast-radius", one) for one in beyond),
+        *(Refusal("experiments", one) for one in problems),
+    ]
 
 
 def _of_people(plan: GameDay, holder: str | None) -> Sequence[Refusal]:

@@ -253,6 +253,15 @@ class Journal(Book):
             raise InvalidInput(msg, value=name, allowed=[*reversed(known)])
         return known[name]
 
+    def source(self, drill: str) -> str:
+        """The plan of a drill, as it was when it started.
+
+        Raises:
+            InvalidInput: there is no such drill.
+        """
+        self.drill(drill)
+        return str(self._read("SELECT source FROM drills WHERE id = ?", drill)[0][0])
+
     def steps(self, drill: str) -> Sequence[StepRow]:
         """The experiments of a drill, in order."""
         rows = self._read(

@@ -50,8 +50,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class BlastRadius:
-    """How much may be hit; None is all of it. Stated for people and for the record, not enforced by the embedded
-    target, whose whole traffic is the drill's own."""
+    """How much may be hit; what is not stated is not limited. See `brownout.gameday.radius` for what that means."""
 
     traffic: float | None = None
     """Share, 0 to 1."""

@@ -56,19 +56,23 @@ def read_plan(path: Path) -> GameDay:
     return parse_plan(read_source(path), path=path)
 
 
-def parse_plan(text: str, *, path: Path) -> GameDay:
-    """Like `read_plan`, from a text; other files are looked for beside `path`."""
+def parse_plan(text: str, *, path: Path, kept: bool = False) -> GameDay:
+    """Like `read_plan`, from a text; other files are looked for beside `path`.
+
+    Of a plan that is `kept` from an earlier drill they are not: they may have changed, or be gone.
+    """
     file = printable_path(path)
-    return _Reader(path).plan(compose(text, file=file), source=text)
+    return _Reader(path, kept=kept).plan(compose(text, file=file), source=text)
 
 
 class _Reader:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, kept: bool = False) -> None:
         self._binder = Binder()
         self._values = Values(self._binder)
-        self._blackouts = BlackoutReader(self._values, path.parent)
+        self._blackouts = BlackoutReader(self._values, path.parent, kept=kept)
         self._telling = TellingReader(self._values)
         self._path = path
+        self._kept = kept
 
     def plan(self, root: Node, *, source: str) -> GameDay:
         top = self._binder.mapping(root, "a game day") or {}
@@ -229,7 +233,7 @@ class _Reader:
         if text is None:
             return None
         path = self._path.parent / text
-        if not path.is_file():
+        if not self._kept and not path.is_file():
             self._binder.note(f"{key}: there is no file {printable_path(path)}", at=node.at)
         return PlannedExperiment(path, node.at, pause=pause)
 

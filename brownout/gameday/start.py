@@ -1,8 +1,8 @@
 """The start of a drill: hold the target, ask the rules, write it down, play it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,13 @@ from brownout.gameday.desk import Desk
 from brownout.gameday.drill import EXIT_CODES, Stage, play
 from brownout.gameday.events import DrillBegan, Watcher
 from brownout.gameday.facts import gather, problems_of_experiments, target_of
-from brownout.gameday.governance import NEVER_OVERRIDDEN, RULES, Decision, Facts, Override, permit
+from brownout.gameday.governance import NEVER_OVERRIDDEN, RULES, Decision, Facts, Override, Refusal, permit
 from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
 from brownout.gameday.plan import GameDay
+from brownout.gameday.radius import beyond_radius
 from brownout.gameday.reader import read_plan
+from brownout.gameday.record import write
 from brownout.gameday.rows import NewDrill
 from brownout.state import hold_for_drill
 
@@ -68,18 +70,25 @@ async def start(
     target, moment = target_of(plan), now()
     name = f"{moment:%Y-%m-%dT%H-%M-%SZ}-{plan.name}"
     with Journal.open() as journal, Minutes.open() as minutes:
+
+        def refuse(*refusals: Refusal) -> None:
+            minutes.refuse(plan.name, target=target, instance=asked.instance, refusals=refusals, at=moment)
+
         if asked.if_due:
             decision = permit(plan, moment, gather(plan, moment, journal, target=target, instance=asked.instance))
             if decision.not_due:
                 say(_told(plan, decision, "no drill now"))
                 return EXIT_PASSED
-        if problems := await asyncio.to_thread(problems_of_experiments, plan):
-            # A drill that could not be played to its end does not begin.
-            raise InvalidInput("\n".join(problems))
-        with hold_for_drill(target, asked.instance, name):
-            facts = gather(plan, moment, journal, target=target, instance=asked.instance)
+        # A drill that could not be played to its end does not begin.
+        problems = await asyncio.to_thread(problems_of_experiments, plan)
+        beyond = () if problems else await asyncio.to_thread(beyond_radius, plan)
+        with _held(target, asked.instance, name, refuse):
+            facts = gather(
+                plan, moment, journal, target=target, instance=asked.instance, beyond=beyond, problems=problems
+            )
             decision = permit(plan, moment, facts, overrides)
             if not decision.permitted:
+                refuse(*decision.refusals)
                 raise InvalidInput(_told(plan, decision, "the drill is refused"))
             for refusal, override in decision.overridden:
                 say(f"OVERRIDDEN by {override.by} ({override.why}): {refusal}")
@@ -100,6 +109,7 @@ async def start(
                 journal.begin(new, decision.overridden)
                 await desk.tell(_began(desk, new))
                 ended = await play(desk, until=_until(plan, facts, moment), journal=journal, stage=played_on)
+            say(await asyncio.to_thread(_recorded, journal, minutes, name, folder))
     say(f"drill {name}: {ended.outcome}" + (f": {ended.said}" if ended.said else ""))
     hours = plan.review_within / 3600
     say(f"to be reviewed within {hours:g} hours: chaos gameday record {name} --reviewed --by NAME")
@@ -116,6 +126,17 @@ def _began(desk: Desk, new: NewDrill) -> DrillBegan:
         abort_holder=new.abort_holder,
         at=new.started,
     )
+
+
+@contextmanager
+def _held(target: str, instance: str, name: str, refuse: Callable[[Refusal], None]) -> Iterator[None]:
+    with ExitStack() as holding:
+        try:
+            holding.enter_context(hold_for_drill(target, instance, name))
+        except EnvironmentProblem as error:
+            refuse(Refusal("running", str(error)))
+            raise
+        yield
 
 
 def _override(plan: GameDay, rule: str, by: str, why: str) -> Override:
@@ -150,6 +171,14 @@ def _folder(runs_dir: Path, name: str) -> Path:
         msg = f"the drill's folder {folder} cannot be made: {error.strerror}; choose another with --runs-dir"
         raise EnvironmentProblem(msg) from error
     return folder
+
+
+def _recorded(journal: Journal, minutes: Minutes, name: str, folder: Path) -> str:
+    try:
+        return f"record {write(journal, minutes, name, folder)}"
+    except EnvironmentProblem as error:
+        # The drill has ended as it has; its record can be written later.
+        return f"{error}; write it with: chaos gameday record {name} --html FILE"
 
 
 def _until(plan: GameDay, facts: Facts, moment: datetime) -> datetime:

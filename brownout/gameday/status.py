@@ -1,11 +1,16 @@
-"""What is still open after game days: drills that go on or were interrupted, reviews, follow-ups."""
+"""What is still open after game days: drills that go on or were interrupted, reviews, follow-ups, refused starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import groupby
 
 from brownout.gameday.journal import Journal
-from brownout.gameday.rows import Drill, FollowUp
+from brownout.gameday.minutes import Minutes
+from brownout.gameday.rows import Drill, FollowUp, RefusedStart
+
+RECENT = timedelta(days=30)
+"""How long a refused start is told of, unless a drill of its plan has started since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,8 @@ class Open:
     interrupted: Sequence[Drill]
     unreviewed: Sequence[Drill]
     follow_ups: Sequence[FollowUp]
+    refused: Sequence[RefusedStart]
+    """Recent ones, one for each reason."""
 
     @property
     def overdue(self) -> bool:
@@ -28,15 +35,21 @@ class Open:
         )
 
 
-def now_open(journal: Journal, now: datetime) -> Open:
-    """Ask the journal."""
+def now_open(journal: Journal, minutes: Minutes, now: datetime) -> Open:
+    """Ask the journal and the minutes."""
     drills = journal.drills()
+    started = {one.plan: one.started for one in drills}
     return Open(
         now,
         running=[one for one in drills if one.state == "running"],
         interrupted=[one for one in drills if one.state == "interrupted"],
         unreviewed=[one for one in drills if one.state == "over" and one.reviewed is None],
         follow_ups=[one for one in journal.follow_ups() if one.closed is None],
+        refused=[
+            one
+            for one in minutes.refused()
+            if now - RECENT <= one.at <= now and (one.plan not in started or started[one.plan] < one.at)
+        ],
     )
 
 
@@ -54,6 +67,8 @@ def as_text(found: Open) -> str:
         word = "OVERDUE     " if follow_up.overdue(found.now.date()) else "follow-up   "
         due = "" if follow_up.due is None else f", due {follow_up.due}"
         lines.append(f"{word} #{follow_up.id} {follow_up.what} ({follow_up.owner}{due}; of {follow_up.drill})")
+    for (at, plan), reasons in groupby(found.refused, key=lambda one: (one.at, one.plan)):
+        lines.append(f"refused      {plan} at {_date(at)}: {'; '.join(f'{one.rule}: {one.why}' for one in reasons)}")
     return "\n".join(lines or ["Nothing is open."])
 
 
@@ -86,5 +101,16 @@ def to_json(found: Open) -> dict[str, object]:
                 "overdue": one.overdue(found.now.date()),
             }
             for one in found.follow_ups
+        ],
+        "refused": [
+            {
+                "plan": one.plan,
+                "target": one.target,
+                "instance": one.instance,
+                "at": one.at.isoformat(),
+                "rule": one.rule,
+                "why": one.why,
+            }
+            for one in found.refused
         ],
     }

@@ -57,7 +57,7 @@ def render(view: RunView) -> str:
 
     recording, judgement, experiment = view.recording, view.judgement, view.experiment
     failed = [r for r in view.requests if r.outcome not in ("ok", "pending")]
-    return _page(
+    return from_template(
         "template.html.j2",
         view=view,
         info=view.info,
@@ -84,7 +84,7 @@ def render(view: RunView) -> str:
 
 def render_comparison(compared: Comparison) -> str:
     """The page of several runs side by side as text."""
-    return _page(
+    return from_template(
         "comparison.html.j2",
         compared=compared,
         runs=[
@@ -97,13 +97,14 @@ def render_comparison(compared: Comparison) -> str:
     )
 
 
-def _page(template: str, **values: object) -> str:
+def from_template(template: str, *, package: str = "brownout.report", **values: object) -> str:
+    """A page that looks like the report, from a template of `package`; every text in it is escaped."""
     # Both take longer to import than everything else that a run needs, and are needed only at its end.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
     from markupsafe import Markup  # noqa: PLC0415
 
     environment = Environment(
-        loader=PackageLoader("brownout.report", "."),
+        loader=PackageLoader(package, "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

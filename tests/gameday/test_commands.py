@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from brownout.cli import gameday as command
 from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
+from tests.gameday.drilled import drilled
 from tests.gameday.plans import NOON, TEXT, written
 from tests.gameday.test_journal import GONE, new
 
@@ -35,7 +36,11 @@ def chaos(*arguments: object) -> Result:
 def test_a_valid_plan_is_told_so(tmp_path: Path) -> None:
     path = written(tmp_path)
     done = chaos("validate", path)
-    assert (done.exit_code, done.output) == (0, f"{path} is valid: 2 experiments on the embedded target\n")
+    assert done.exit_code == 0
+    assert done.output.splitlines() == [
+        "Note: the blast radius limits nothing: the embedded target has no traffic but the drill's own",
+        f"{path} is valid: 2 experiments on the embedded target",
+    ]
 
 
 def test_a_plan_that_could_never_start_is_not_valid(tmp_path: Path) -> None:
@@ -185,6 +190,34 @@ sys.exit(asyncio.run(_drill.drilled(asked, wanted, now=lambda: datetime.now(UTC)
     with Minutes.open() as minutes:
         (note,) = minutes.notes(drill.id)
         assert "nobody's heartbeat is watched" in note.what
+
+
+def test_a_record_is_written_where_somebody_asks_for_it(tmp_path: Path) -> None:
+    name = drilled(tmp_path, ended=False, of=GONE)
+    page, entry = tmp_path / "record.html", tmp_path / "entry.md"
+    done = chaos("record", name, "--html", page, "--markdown", entry)
+    assert (done.exit_code, done.output) == (0, f"{page}\n{entry}\n")
+    assert "<h1>A Sunday night</h1>" in page.read_text("utf-8")
+    assert entry.read_text("utf-8").startswith("# ! Sun 2027-06-13 03:30 CEST: A Sunday night")
+    told = json.loads(chaos("record", name, "--json").stdout)
+    assert (told["drill"], told["state"]) == (name, "interrupted")
+    nowhere = chaos("record", name, "--html", tmp_path / "nowhere" / "record.html")
+    assert nowhere.exit_code == 2
+    assert "the record cannot be written to" in nowhere.stderr
+    assert "did you mean" in chaos("record", name[:-1], "--json").stderr
+    # What is added to a drill is added to the record in its folder.
+    assert chaos("record", name, "--looked", "--by", "Joan").exit_code == 0
+    assert "Looked at by" in (tmp_path / name / "record.html").read_text("utf-8")
+
+
+def test_a_refused_start_is_shown_until_a_drill_starts(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert chaos("run", path, "--runs-dir", tmp_path / "runs").exit_code == 2
+    shown = chaos("status")
+    assert shown.exit_code == 0
+    assert shown.output.startswith("refused      sunday at 2027-06-06 12:00 UTC: abort-holder: Grace or Ada must")
+    refused = json.loads(chaos("status", "--json").stdout)["refused"]
+    assert [one["rule"] for one in refused] == ["abort-holder", "window"]
 
 
 def test_the_other_commands_do_not_pay_for_it() -> None:

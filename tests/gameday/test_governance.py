@@ -51,6 +51,8 @@ REFUSED: dict[Rule, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"past": (PastDrill("d1", "sunday", "over", scheduled=NOON),)},
         "drill d1 was started for Sun 2027-06-06 14:00 CEST already",
     ),
+    "blast-radius": ({}, {"beyond": ("one.yaml:3:5: kill: hits all",)}, "one.yaml:3:5: kill: hits all"),
+    "experiments": ({}, {"problems": ("one.yaml:3:5: no such link",)}, "one.yaml:3:5: no such link"),
     "running": ({}, {"past": (PastDrill("d1", "other", "running"),)}, "drill d1 is still going on"),
     "interrupted": (
         {},

@@ -10,6 +10,7 @@ from brownout import process
 from brownout.errors import InvalidInput
 from brownout.gameday.governance import Override, Refusal
 from brownout.gameday.journal import Journal
+from brownout.gameday.minutes import Minutes
 from brownout.gameday.rows import NewDrill
 from brownout.gameday.status import as_text, now_open, to_json
 from brownout.process import ProcessId
@@ -146,15 +147,38 @@ def test_an_unknown_drill_is_told_with_those_there_are() -> None:
 
 
 def test_status_shows_what_is_open_and_what_is_overdue() -> None:
-    with Journal.open() as journal:
-        assert as_text(now_open(journal, NOON)) == "Nothing is open."
+    with Journal.open() as journal, Minutes.open() as minutes:
+        assert as_text(now_open(journal, minutes, NOON)) == "Nothing is open."
         journal.begin(new("d1"), [])
         journal.begin(new("d2", of=GONE), [])
         journal.begin(new("d3"), [])
         journal.end("d3", outcome="passed", said=None, at=NOON)
         journal.follow_up("d3", "alert earlier", owner="Hedy", due=date(2027, 6, 10), at=NOON)
-        found = now_open(journal, datetime(2027, 6, 12, tzinfo=UTC))
+        found = now_open(journal, minutes, datetime(2027, 6, 12, tzinfo=UTC))
     assert found.overdue
     assert [line.split()[0] for line in as_text(found).splitlines()] == ["running", "INTERRUPTED", "OVERDUE", "OVERDUE"]
     told = to_json(found)
     assert (told["running"], told["interrupted"], told["overdue"]) == (["d1"], ["d2"], True)
+
+
+def test_status_tells_of_starts_that_were_refused_since_the_plan_s_last_drill() -> None:
+    week = timedelta(days=7)
+    with Journal.open() as journal, Minutes.open() as minutes:
+        for plan, at in (
+            ("sunday", NOON - week),
+            ("sunday", NOON + HOUR),
+            ("monday", NOON - week),
+            ("old", NOON - 5 * week),
+        ):
+            refusals = [Refusal("window", "too early"), Refusal("commander", "nobody leads")]
+            minutes.refuse(plan, target="embedded", instance="default", refusals=refusals, at=at)
+        journal.begin(new("d1"), [])
+        found = now_open(journal, minutes, NOON + 2 * HOUR)
+    assert as_text(found).splitlines()[1:] == [
+        "refused      monday at 2027-05-30 12:00 UTC: window: too early; commander: nobody leads",
+        "refused      sunday at 2027-06-06 13:00 UTC: window: too early; commander: nobody leads",
+    ]
+    assert not found.overdue
+    assert [(one["plan"], one["rule"]) for one in to_json(found)["refused"]] == [  # type: ignore[attr-defined]
+        (plan, rule) for plan in ("monday", "sunday") for rule in ("window", "commander")
+    ]

@@ -17,6 +17,8 @@ from brownout.gameday.drill import Played, Tell
 from brownout.gameday.events import Event, Watcher
 from brownout.gameday.journal import Journal
 from brownout.gameday.start import Opened, Start, start
+from brownout.gameday.minutes import Minutes
+from brownout.gameday.start import Start, start
 from tests.gameday.plans import TEXT, Ticking, written
 
 SUNDAY = datetime(2027, 6, 13, 1, 30, tzinfo=UTC)
@@ -242,6 +244,11 @@ def test_a_refused_start_plays_nothing_and_leaves_nothing(day: Day) -> None:
     assert not (day.path.parent / "runs").exists()
     with Journal.open() as journal:
         assert not journal.drills()
+    with Minutes.open() as minutes:
+        refused = minutes.refused(plan="sunday")
+    assert [(one.rule, one.target, one.at) for one in refused] == [
+        (rule, "embedded", SUNDAY - timedelta(days=1)) for rule in ("abort-holder", "window")
+    ]
 
 
 def test_a_drill_of_which_one_experiment_cannot_run_does_not_begin(day: Day) -> None:
@@ -250,8 +257,9 @@ def test_a_drill_of_which_one_experiment_cannot_run_does_not_begin(day: Day) -> 
     with pytest.raises(InvalidInput, match=r"two\.yaml:.*'moon'"):
         day.start()
     assert not day.stage.did
-    with Journal.open() as journal:
+    with Journal.open() as journal, Minutes.open() as minutes:
         assert not journal.drills()
+        assert [one.rule for one in minutes.refused()] == ["experiments"]
 
 
 def test_an_override_stands_in_the_journal(day: Day) -> None:
@@ -292,6 +300,8 @@ def test_of_two_starts_on_one_target_one_wins_and_the_other_says_who_holds_it(da
     drill, _, _ = day.drill()
     assert len(told) == 2
     assert all(drill.id in one and "a target has one game day at a time" in one for one in told)
+    with Minutes.open() as minutes:
+        assert [one.rule for one in minutes.refused()] == ["running", "running"]
 
 
 def test_a_date_is_drilled_once(day: Day) -> None:
@@ -318,6 +328,8 @@ def test_an_engine_s_start_on_another_day_is_no_failure(day: Day, at: datetime) 
     assert day.start(if_due=True) == 0
     assert "no drill now" in day.said[0]
     assert not day.stage.did
+    with Minutes.open() as minutes:
+        assert not minutes.refused()
 
 
 def test_an_engine_s_start_that_people_have_prevented_is_one(day: Day) -> None:
@@ -328,6 +340,8 @@ def test_an_engine_s_start_that_people_have_prevented_is_one(day: Day) -> None:
     day.clock.at = datetime(2027, 8, 8, 1, 30, tzinfo=UTC)
     with pytest.raises(InvalidInput, match="abort-holder"):
         day.start(if_due=True)
+    with Minutes.open() as minutes:
+        assert [one.rule for one in minutes.refused()] == ["abort-holder"]
 
 
 def test_an_interrupted_drill_holds_every_other_one_on_its_target_up(day: Day) -> None:

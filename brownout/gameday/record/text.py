@@ -1,12 +1,13 @@
-"""A drill's record as the journal has it, for people."""
+"""A drill's record as the journal and the minutes have it, for a terminal."""
 
 from datetime import datetime
 
 from brownout.gameday.journal import Journal
+from brownout.gameday.minutes import Minutes
 
 
-def as_text(journal: Journal, name: str) -> str:
-    """Everything that the journal has of one drill.
+def as_text(journal: Journal, minutes: Minutes, name: str) -> str:
+    """Everything that they have of one drill.
 
     Raises:
         InvalidInput: there is none of that name.
@@ -32,6 +33,8 @@ def as_text(journal: Journal, name: str) -> str:
     for step in journal.steps(name):
         where = f"  {step.folder}" if step.folder else ""
         lines.append(f"  {step.number}. {step.phase}: {step.experiment}: {step.outcome or 'did not end'}{where}")
+    lines += [f"  {_at(one.at)}: {one.step}. {one.kind} by {one.by} ({one.source})" for one in minutes.marks(name)]
+    lines += [f"  {_at(one.at)}: {one.by}: {one.what}" for one in minutes.notes(name)]
     for one in journal.follow_ups(drill=name):
         state = "done" if one.closed else f"due {one.due}" if one.due else "open"
         lines.append(f"  #{one.id} {one.what} ({one.owner}; {state})")

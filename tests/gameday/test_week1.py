@@ -1,0 +1,102 @@
+"""The programme's first week, whole: by the real command in a process of its own, on the embedded target, shortened.
+
+Its experiments are the shipped ones, in their order, at `SCALE`; only the pauses between them, in which nothing is
+to be seen, are cut to seconds.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.busy import BUSY, Cpu, wait_for_calm
+from tests.runs.commandline import EXPERIMENTS
+
+pytestmark = [pytest.mark.run, pytest.mark.long]
+
+CHAOS = Path(sys.executable).with_name("chaos")
+SCALE = "0.4"
+TRIES = 3
+ORDER = ["vector_db_latency.yaml", "vector_db_partition.yaml", "llm_provider_outage.yaml", "inference_pod_kill.yaml"]
+PERMITTED = ("--override", "window", "--by", "on-call lead", "--because", "a test")
+
+
+def chaos(*arguments: object, folder: Path) -> "subprocess.CompletedProcess[str]":
+    command = [str(CHAOS), "--no-version-check", "gameday", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def drill(plan: Path, *, expect: int) -> dict[str, Any]:
+    """Play a drill; its record. One that others disturb is played again: it says nothing of the system."""
+    for left in reversed(range(TRIES)):
+        before = Cpu.now()
+        done = chaos("run", plan, *PERMITTED, "--scale", SCALE, folder=plan.parent)
+        if done.returncode == expect or not left or Cpu.now().others_since(before) < BUSY:
+            break
+        wait_for_calm()
+    assert done.returncode == expect, done.stdout + done.stderr
+    name = re.findall(r"^drill (\S+):", done.stdout, re.M)[-1]
+    told = chaos("record", name, "--json", folder=plan.parent)
+    assert told.returncode == 0, told.stderr
+    found: dict[str, Any] = json.loads(told.stdout)
+    return found
+
+
+def test_the_programme_s_first_week_is_played_and_recorded_and_a_missing_defence_is_found(tmp_path: Path) -> None:
+    shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
+    plan = tmp_path / "experiments" / "gamedays" / "week1_staging.yaml"
+    plan.write_text(re.sub(r"pause: \d+m", "pause: 1s", plan.read_text("utf-8")), "utf-8")
+
+    refused = chaos("run", plan, *PERMITTED, folder=plan.parent)
+    assert refused.returncode == 2
+    assert "abort-holder: on-call or platform must have checked in" in refused.stderr
+    assert "abort-holder: on-call or platform must" in chaos("status", folder=plan.parent).stdout
+    assert chaos("check-in", plan, "--as", "on-call", folder=plan.parent).returncode == 0
+
+    first = drill(plan, expect=0)
+    assert [one["experiment"] for one in first["experiments"]] == ORDER
+    assert {one["rule"] for one in first["refused_starts"]} <= {"abort-holder"}
+    for one in first["experiments"]:
+        assert one["outcome"] == "passed"
+        assert {check["outcome"] for check in one["verdicts"]} == {"passed"}
+        assert all(check["figure"] for check in one["verdicts"])
+        assert (Path(one["folder"]) / "report.html").is_file()
+    answers = {one["experiment"]: one["answers"] for one in first["experiments"]}
+    for name in ORDER:
+        assert answers[name]["Breaker opened within 30 s?"]["word"] == "yes", answers[name]
+        assert answers[name]["Failed over?"]["word"] == "yes", answers[name]
+        assert answers[name]["Recovery automatic?"]["word"] == "yes", answers[name]
+    folder = plan.parent / "runs" / first["drill"]
+    page = (folder / "record.html").read_text("utf-8")
+    assert "All 4 experiments passed." in page
+    assert all(f"<code>{check['title']}</code>" in page for check in first["experiments"][1]["verdicts"])
+    assert "## Learn" in (folder / "record.md").read_text("utf-8")
+
+    without_the_breaker(plan)
+    second = drill(plan, expect=1)
+    assert second["earlier"][-1]["outcome"] == "passed"
+    (slow,) = second["experiments"]
+    assert (slow["experiment"], slow["outcome"]) == (ORDER[0], "failed")
+    assert ("breaker", "failed") in {(check["probe"], check["outcome"]) for check in slow["verdicts"]}
+    assert slow["answers"]["Breaker opened within 30 s?"]["word"] == "no"
+    page = (plan.parent / "runs" / second["drill"] / "record.html").read_text("utf-8")
+    assert "Why: vector_db_latency.yaml failed?" in page
+    assert f"../{first['drill']}/record.html" in page
+
+
+def without_the_breaker(plan: Path) -> None:
+    """Of the plan only its first experiment is left, up to a moment after the heal, on a system without breakers."""
+    text = plan.read_text("utf-8")
+    phases = "phases: [{name: a dependency is slow, experiments: [../vector_db_latency.yaml]}]\n"
+    plan.write_text(re.sub(r"^phases:\n(?:  .*\n)+", phases, text, flags=re.M), "utf-8")
+    slow = plan.parent.parent / ORDER[0]
+    text = slow.read_text("utf-8").replace("\nload:", "\nsettings: {breaker: off}\nload:")
+    text, lengths = re.subn(r"^duration: 60s$", "duration: 34s", text, flags=re.M)
+    text, blocks = re.subn(r"^  after:\n(?:    .*\n)+", "", text, flags=re.M)
+    assert (lengths, blocks) == (1, 1)
+    slow.write_text(text, "utf-8")
