@@ -24,7 +24,7 @@ long: setup  ## the tests that take minutes: every shipped experiment, the harne
 	$(BIN)/python -m pytest -m long
 
 docker: setup  ## the docker target's tests, with an engine of their own (Debian's docker.io and debootstrap; root)
-	tools/with_dockerd $(BIN)/python -m pytest tests/docker -m 'not catalogue'
+	tools/with_dockerd $(BIN)/python -m pytest tests/docker -m '' -n 2
 
 quick: setup  ## the tests that start no whole run
 	$(BIN)/python -m pytest -m 'not run'

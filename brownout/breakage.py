@@ -56,6 +56,8 @@ class Breakage:
     """Whether it is of requests, so that only a link which carries HTTP can be broken so."""
     by_name: ClassVar[bool] = False
     """Whether it is of a host name, so that only a link whose destination is found by one can be broken so."""
+    disk: ClassVar[bool] = False
+    """Whether it is of a disk, so that only a service with one of its own can be broken so."""
 
     @property
     def capability(self) -> str:
@@ -184,6 +186,7 @@ class FillDisk(Breakage):
     """Of the disk that a service writes to, `leave` bytes are left."""
 
     kind: ClassVar[str] = "service.fill_disk"
+    disk: ClassVar[bool] = True
     leave: int = 0
 
 

@@ -1,11 +1,11 @@
 """Whether a target can do what an experiment asks: known before anything starts."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from brownout import registry
-from brownout.breakage import LinkPlace, ServicePlace
+from brownout.breakage import Breakage, LinkPlace, Place, ServicePlace
 from brownout.checkreader import nonsense
 from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, shown
 from brownout.experiment import WRITES, Block, Check, Experiment, Step
@@ -170,18 +170,7 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
         return [InvalidInput(f"{step.fault}: breaks nothing with these arguments", at=step.location)]
     needed = dict.fromkeys(breakage.capability for _, breakage in plan.steps)
     can = f"it can: {', '.join(sorted(topology.capabilities)) or 'nothing'}"
-    carrying = [LinkPlace(*link) for link in topology.http_links]
-    named = [LinkPlace(*link) for link in topology.named_links]
-    ours = [service for service in topology.services if service not in topology.attached]
-    unfit: list[tuple[str, Sequence[object]]] = []
-    for place, breakage in plan.steps:
-        if breakage.http and place not in carrying:
-            unfit.append((f"the link {place} carries no HTTP", carrying))
-        if breakage.by_name and breakage.capability in topology.capabilities and place not in named:
-            unfit.append((f"on the link {place} no host name is resolved that could fail", named))
-        if isinstance(place, ServicePlace) and place.service in topology.attached:
-            problem = f"target {target_name!r} did not start {place}, and can break nothing of it but its links"
-            unfit.append((problem, ours))
+    unfit = [one for place, breakage in plan.steps for one in _unfit(place, breakage, target_name, topology)]
     return [
         InvalidInput(f"{step.fault}: {problem}", at=step.location, allowed=map(str, fit_for_it))
         for problem, fit_for_it in unfit
@@ -193,6 +182,26 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
         for one in needed
         if one not in topology.capabilities
     ]
+
+
+def _unfit(
+    place: Place, breakage: Breakage, target_name: str, topology: Topology
+) -> Iterator[tuple[str, Sequence[object]]]:
+    """Why that place cannot be broken so, though others can; each with those others."""
+    can = breakage.capability in topology.capabilities
+    carrying = [LinkPlace(*link) for link in topology.http_links]
+    named = [LinkPlace(*link) for link in topology.named_links]
+    if breakage.http and place not in carrying:
+        yield f"the link {place} carries no HTTP", carrying
+    if breakage.by_name and can and place not in named:
+        yield f"on the link {place} no host name is resolved that could fail", named
+    if not isinstance(place, ServicePlace):
+        return
+    if breakage.disk and can and place.service not in topology.disks:
+        yield f"{place} keeps nothing on a disk of its own, which could be full", topology.disks
+    if place.service in topology.attached:
+        ours = [service for service in topology.services if service not in topology.attached]
+        yield f"target {target_name!r} did not start {place}, and can break nothing of it but its links", ours
 
 
 async def _enter(fault: Fault, step: Step, plan: Plan) -> None:

@@ -47,6 +47,8 @@ class Topology:
     """Of the links those that carry HTTP, and of which single requests can be broken."""
     named_links: tuple[tuple[str, str], ...] = ()
     """Of the links those whose source finds its destination by a host name, which can be broken."""
+    disks: tuple[str, ...] = ()
+    """Of the services those that keep their data on a disk of their own, which nobody else's is filled with."""
     takes_documents: bool = False
     """Whether documents can be stored in it while it runs."""
     policies: tuple[str, ...] = ("strict", "balanced", "available")

@@ -7,8 +7,10 @@ The base is a `debootstrap` root (needs root, Debian's package `debootstrap` and
 stands in for python:3.12-slim. Our own images are built of their Dockerfiles on it; PostgreSQL and Valkey are the
 wheels that the embedded target runs. Nothing inside a build needs a network. Everything is kept: the base and the
 wheels in `$XDG_CACHE_HOME/brownout`, the images in the engine, each under a tag that is a digest of what it is made of.
+What has not been asked for in two hours, by this checkout or another one, is removed; it can be made again.
 """
 
+import fcntl
 import hashlib
 import io
 import os
@@ -17,11 +19,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import docker
-from docker.errors import BuildError, DockerException, ImageNotFound
+from docker.errors import APIError, BuildError, DockerException, ImageNotFound
 
 ROOT = Path(__file__).resolve().parent.parent
 STAND_INS = ROOT / "tools" / "docker"
@@ -32,6 +39,11 @@ BUILD = ("setuptools==80.9.0", "wheel==0.45.1")
 """What a wheel of ours is built with, inside the build."""
 FOR_ITS_PYTHON = ("async-timeout==5.0.1",)
 """What the suite's Python 3.11.2 needs in addition: valkey asks for it before 3.11.3."""
+LABEL = "brownout.stand-in"
+"""Borne by the base, and so by every stage of what is built on it; and by what is built on nothing."""
+_KEPT = 7200.0
+"""Seconds for which nobody need ask for it: longer than tests last that were told of it."""
+_OURS = "brownout-stand-in"
 _DOCS = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt", "var/lib/apt/lists")
 
 
@@ -45,6 +57,38 @@ def images(client: "docker.DockerClient") -> Mapping[str, str]:
     Raises:
         Unavailable: something that is needed for it is missing.
     """
+    with _alone():
+        found = _images(client)
+        _prune(client)
+        return found
+
+
+def prometheus(client: "docker.DockerClient") -> Mapping[str, str]:
+    """The same for the Prometheus of `target-stack/compose.yaml`: this machine's own, of Debian's package.
+
+    Raises:
+        Unavailable: it is not installed, or something else is missing.
+    """
+    binary = shutil.which("prometheus")
+    if binary is None:
+        msg = "a Prometheus image needs Prometheus (Debian's package of that name)"
+        raise Unavailable(msg)
+    with _alone():
+        files = dict(_files(STAND_INS, ("prometheus.Dockerfile",)))
+        context = files | {"bin/prometheus": Path(binary).resolve().read_bytes()}
+        name = _built(client, "prometheus", _base(client), context, "prometheus.Dockerfile")
+        return {"BROWNOUT_IMAGE_PROMETHEUS": name}
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two that make the same at the same time would get in each other's way."""
+    with (_cache() / "docker-images.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _images(client: "docker.DockerClient") -> Mapping[str, str]:
     base = _base(client)
     sources = ("pyproject.toml", "README.md", "LICENSE", "brownout", "faults", "fixtures", "probes")
     stack = dict(_files(ROOT / "target-stack", ("pyproject.toml", "README.md", "constraints.txt", "Dockerfile", "src")))
@@ -81,14 +125,17 @@ def _digest(*parts: bytes) -> str:
 
 def _base(client: "docker.DockerClient") -> str:
     key = _digest(*(text.encode() for text in (SUITE, *PACKAGES, *_DOCS)))
-    name = f"brownout-stand-in/base:{key}"
+    label = f"{LABEL}=1"
+    name = f"{_OURS}/base:{_digest(key.encode(), label.encode())}"
+    tarball = _cache() / f"docker-base-{key}.tar"
+    if tarball.exists():
+        os.utime(tarball)
     if _there(client, name):
         return name
-    tarball = _cache() / f"docker-base-{key}.tar"
     if not tarball.exists():
         _debootstrap(tarball)
     repository, _, tag = name.partition(":")
-    client.api.import_image_from_file(str(tarball), repository=repository, tag=tag)
+    client.api.import_image_from_file(str(tarball), repository=repository, tag=tag, changes=[f"LABEL {label}"])
     return name
 
 
@@ -132,6 +179,7 @@ def _wheels(*wanted: str, cwd: Path) -> dict[str, bytes]:
                 msg = f"the wheels cannot be had: {' '.join(done.stderr.split())[-400:]}"
                 raise Unavailable(msg)
             (Path(made) / "wheels").replace(folder)
+    os.utime(folder)
     return {f"wheels/{file.name}": file.read_bytes() for file in sorted(folder.iterdir())}
 
 
@@ -145,14 +193,14 @@ def _files(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 def _built(client: "docker.DockerClient", what: str, base: str, context: Mapping[str, bytes], dockerfile: str) -> str:
     content = [part for name in sorted(context) for part in (name.encode(), context[name])]
-    name = f"brownout-stand-in/{what}:{_digest(base.encode(), *content)}"
+    name = f"{_OURS}/{what}:{_digest(base.encode(), *content)}"
     if _there(client, name):
         return name
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for path, data in context.items():
             entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o755 if path.endswith(".sh") else 0o644
+            entry.size, entry.mode = len(data), 0o755 if path.endswith(".sh") or path.startswith("bin/") else 0o644
             archive.addfile(entry, io.BytesIO(data))
     packed.seek(0)
     print(f"building {name}", file=sys.stderr)
@@ -164,6 +212,7 @@ def _built(client: "docker.DockerClient", what: str, base: str, context: Mapping
             tag=name,
             buildargs={"BASE": base, "PIP_NO_INDEX": "1"},
             network_mode="none",
+            labels={LABEL: "1"},
             rm=True,
             forcerm=True,
         )
@@ -175,16 +224,50 @@ def _built(client: "docker.DockerClient", what: str, base: str, context: Mapping
 
 
 def _there(client: "docker.DockerClient", name: str) -> bool:
+    """Whether there is one. It is tagged once more, by which the engine knows when it was last asked for."""
     try:
-        client.images.get(name)
+        client.images.get(name).tag(name)
     except ImageNotFound:
         return False
     return True
 
 
-def main() -> int:
+def _prune(client: "docker.DockerClient") -> None:
+    """Remove what nobody has asked for in a while. Whatever does not bear our label is somebody else's."""
+    for image in client.images.list(filters={"label": LABEL}):
+        if time.time() - _last_asked_for(image.attrs) > _KEPT:
+            for name in image.tags or [image.id]:
+                # What a container was made of stays.
+                with suppress(ImageNotFound), _unless(HTTPStatus.CONFLICT):
+                    client.images.remove(name)
+    for kept in (*_cache().glob("docker-wheels-*"), *_cache().glob("docker-base-*.tar")):
+        if time.time() - kept.stat().st_mtime > _KEPT:
+            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+
+
+def _last_asked_for(attributes: Mapping[str, Any]) -> float:
+    """Unix time, seconds. The stages of a build have no tag; they were asked for when they were made."""
+    written = [attributes["Created"], (attributes.get("Metadata") or {}).get("LastTagTime")]
+    # With nanoseconds, of which Python reads none.
+    return max(datetime.fromisoformat(one[:19]).replace(tzinfo=UTC).timestamp() for one in written if one)
+
+
+@contextmanager
+def _unless(status: HTTPStatus) -> Iterator[None]:
     try:
-        for variable, image in images(docker.from_env()).items():
+        yield
+    except APIError as problem:
+        if problem.status_code != status:
+            raise
+
+
+def main() -> int:
+    client = docker.from_env()
+    try:
+        found = dict(images(client))
+        with suppress(Unavailable):
+            found |= prometheus(client)
+        for variable, image in found.items():
             print(f"{variable}={image}")
     except (Unavailable, DockerException) as problem:
         print(f"docker_images: {problem}", file=sys.stderr)

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+import os
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,15 +109,38 @@ class Up:
             )
 
 
-def left(run: str | None = None) -> list[str]:
-    """What of a run, or of any run, is at the engine."""
-    client = docker.from_env()
+def left(*, run: str | None = None, by: Collection[int] = ()) -> list[str]:
+    """What is at the engine of a run, or of the harnesses with these process numbers. What others have is theirs."""
     found = {"label": labels.RUN if run is None else f"{labels.RUN}={run}"}
-    try:
+    with contextlib.closing(docker.from_env()) as client:
         return [
-            *(f"container {one.name}" for one in client.containers.list(all=True, filters=found, ignore_removed=True)),
-            *(f"network {one.name}" for one in client.networks.list(filters=found)),
-            *(f"volume {one.name}" for one in client.volumes.list(filters=found)),
+            f"{what} {one.name}"
+            for what, one in _at(client, filters=found)
+            if not by or _owner(one) in {str(pid) for pid in by}
         ]
-    finally:
-        client.close()
+
+
+def everything() -> set[str]:
+    """All that is at the engine, whether it bears a label or not, but for what other harnesses have there."""
+    with contextlib.closing(docker.from_env()) as client:
+        found = list(_at(client))
+    # A volume without a label is part of a container, by which it is known whose it is.
+    used = {mount.get("Name") for what, one in found if what == "container" for mount in one.attrs["Mounts"]}
+    return {
+        f"{what} {one.name}"
+        for what, one in found
+        if _owner(one) in ("", str(os.getpid())) and not (what == "volume" and one.name in used)
+    }
+
+
+def _at(client: "docker.DockerClient", **how: Any) -> Iterator[tuple[str, Any]]:
+    yield from (("container", one) for one in client.containers.list(all=True, ignore_removed=True, **how))
+    yield from (("network", one) for one in client.networks.list(**how))
+    yield from (("volume", one) for one in client.volumes.list(**how))
+
+
+def _owner(one: Any) -> str:
+    """The process number of the harness whose it is."""
+    found = getattr(one, "labels", None) or one.attrs.get("Labels") or {}
+    owner: str = found.get(labels.OWNER, "")
+    return owner.partition(":")[0]

@@ -1,5 +1,7 @@
 """What can be done to a container is done, is seen, and ends."""
 
+import re
+
 import pytest
 
 from brownout.breakage import (
@@ -14,9 +16,13 @@ from brownout.breakage import (
     StarveCpu,
     Stop,
 )
-from brownout.errors import FaultError
+from brownout.errors import FaultError, InvalidInput
+from brownout.fit import fit
+from brownout.fixtures.docker import DockerTarget
+from brownout.reader import parse_experiment
 from brownout.target import Document, NotAcknowledged
 from tests.docker.helpers import Up
+from tests.runs.commandline import EXPERIMENTS
 
 pytestmark = pytest.mark.process
 PROVIDER = "llm-secondary"
@@ -112,6 +118,27 @@ def test_a_database_on_a_full_disk_takes_no_document_until_there_is_room_again(u
 def test_a_service_that_keeps_nothing_on_a_disk_has_none_that_could_be_full(up: Up) -> None:
     with pytest.raises(FaultError, match="llm-secondary keeps nothing on a disk; vector-db does"):
         up.run(up.target.inject(ServicePlace(PROVIDER), FillDisk(), lease="full", ttl=5.0))
+
+
+def test_a_full_disk_of_a_service_that_has_none_is_refused_before_anything_starts() -> None:
+    source = (EXPERIMENTS / "vector_db_partition.yaml").read_text()
+    partition = "partition: {from: gateway, to: vector-db}"
+    assert partition in source
+
+    def fitted(service: str) -> None:
+        text = source.replace(partition, f"disk_full: {{service: {service}}}")
+        experiment = parse_experiment(text, file="e.yaml")
+        fit(experiment, target_name="docker", topology=DockerTarget.topology_of({}), settings={})
+
+    fitted("vector-db")
+    with pytest.raises(InvalidInput) as caught:
+        fitted(PROVIDER)
+
+    assert re.fullmatch(
+        r"e\.yaml:\d+:5: disk_full: llm-secondary keeps nothing on a disk of its own, which could be full"
+        r" \(allowed: vector-db\)",
+        str(caught.value),
+    )
 
 
 def test_a_crash_loop_kills_what_was_started_again(up: Up) -> None:
