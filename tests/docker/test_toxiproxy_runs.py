@@ -74,7 +74,9 @@ def test_what_it_cannot_do_ends_the_command_before_anything_starts(chaos: Chaos)
 def harness(folder: Path) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
     """One that has broken a link and a service; and how to recover from it."""
     argv = [sys.executable, doomed.__file__, str(folder), "docker", "toxiproxy"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+    # Whoever asks for the one proxy need not have the other one's image.
+    env = os.environ | {variable_of("proxy"): "brownout-nowhere.invalid/fault-proxy:1"}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=env) as process:
         try:
             assert process.stdout is not None
             recovery = json.loads(process.stdout.readline())
