@@ -35,7 +35,7 @@ from brownout.fixtures.docker.toxiproxy.links import ToxiproxyLinks
 from brownout.fixtures.docker.toxiproxy.proofs import prove
 from brownout.fixtures.docker.toxiproxy.toxics import LACKING, toxics_of
 from brownout.fixtures.embedded.controlled import Route
-from brownout.proxy.client import ToxiproxyClient
+from brownout.proxy.client import ControlError, ToxiproxyClient
 from brownout.reader import parse_experiment
 from brownout.targets import chosen
 from tests.runs.commandline import EXPERIMENTS
@@ -307,7 +307,7 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def wired(url: str) -> AsyncIterator[Wire]:
+async def wired(url: str, client: ToxiproxyClient | None = None) -> AsyncIterator[Wire]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while await reader.read(1000):
@@ -317,7 +317,7 @@ async def wired(url: str) -> AsyncIterator[Wire]:
 
     served = await asyncio.start_server(answer, "127.0.0.1", 0)
     host, port = served.sockets[0].getsockname()
-    client, links = ToxiproxyClient(url), ToxiproxyLinks()
+    client, links = client or ToxiproxyClient(url), ToxiproxyLinks()
     name = f"link-{port}"
     await links.connect(client, {LINK: Route(name, listen="127.0.0.1:0", upstream=f"{host}:{port}")})
     try:
@@ -401,6 +401,30 @@ def test_what_is_not_renewed_ends_by_itself(server: tuple[object, str]) -> None:
     asyncio.run(play())
 
 
+def test_what_could_not_be_healed_is_healed_when_its_lease_ends(server: tuple[object, str]) -> None:
+    class Deaf(ToxiproxyClient):
+        deaf = True
+
+        def remove_toxic(self, proxy: str, toxic: str) -> None:
+            if self.deaf:
+                msg = "no answer"
+                raise ControlError(msg)
+            super().remove_toxic(proxy, toxic)
+
+    async def play() -> None:
+        client = Deaf(server[1])
+        async with wired(server[1], client) as wire:
+            await wire.links.inject(PLACE, Blackhole(), lease="a", ttl=0.2)
+            with pytest.raises(FaultError, match="no answer"):
+                await wire.links.heal("a")
+            client.deaf = False
+            async with asyncio.timeout(PATIENCE):
+                while wire.toxics():  # noqa: ASYNC110 - it has to be asked
+                    await asyncio.sleep(0.02)
+
+    asyncio.run(play())
+
+
 def test_a_link_that_is_shut_refuses_until_it_is_opened_or_nobody_renews_it(server: tuple[object, str]) -> None:
     async def play() -> None:
         async with wired(server[1]) as wire:
@@ -409,7 +433,9 @@ def test_a_link_that_is_shut_refuses_until_it_is_opened_or_nobody_renews_it(serv
             assert (await wire.ask()).outcome == "ended"
             await wire.links.open("cache")
             assert (await wire.ask()).outcome == "answered"
+            wire.client.disable(wire.name)
             await wire.links.open("cache")
+            assert (await wire.ask()).outcome == "answered"
             await wire.links.shut("cache", ttl=0.05)
             async with asyncio.timeout(PATIENCE):
                 while (await wire.ask()).outcome != "answered":  # noqa: ASYNC110 - it has to be asked
