@@ -392,10 +392,11 @@ def test_what_is_not_renewed_ends_by_itself(server: tuple[object, str]) -> None:
             assert len(wire.toxics()) == 2
             await wire.links.inject(PLACE, Delay(latency=0.05), lease="b", ttl=0.05)
             async with asyncio.timeout(PATIENCE):
-                while len(wire.toxics()) > 2:  # noqa: ASYNC110 - it has to be asked
-                    await asyncio.sleep(0.02)
-            with pytest.raises(FaultError, match="lapsed"):
-                await wire.links.renew("b", ttl=60.0)
+                with pytest.raises(FaultError, match="lapsed"):
+                    while True:
+                        await wire.links.renew("b", ttl=0.0)
+                        await asyncio.sleep(0.02)
+            assert len(wire.toxics()) == 2
             await wire.links.heal("a")
 
     asyncio.run(play())
