@@ -299,6 +299,13 @@ class Wire:
         finally:
             await self.links.heal("a")
 
+    async def renewed_in_vain(self, lease: str) -> None:
+        """Until that is refused."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                await self.links.renew(lease, ttl=0.0)
+                await asyncio.sleep(0.02)
+
     async def until_proved(self, breakage: Breakage) -> str:
         async with asyncio.timeout(PATIENCE):
             while not (proof := await self.links.prove(PLACE, breakage, lease="a")).works:  # noqa: ASYNC110
@@ -391,11 +398,8 @@ def test_what_is_not_renewed_ends_by_itself(server: tuple[object, str]) -> None:
             await wire.links.renew("a", ttl=60.0)
             assert len(wire.toxics()) == 2
             await wire.links.inject(PLACE, Delay(latency=0.05), lease="b", ttl=0.05)
-            async with asyncio.timeout(PATIENCE):
-                with pytest.raises(FaultError, match="lapsed"):
-                    while True:
-                        await wire.links.renew("b", ttl=0.0)
-                        await asyncio.sleep(0.02)
+            with pytest.raises(FaultError, match="lapsed"):
+                await wire.renewed_in_vain("b")
             assert len(wire.toxics()) == 2
             await wire.links.heal("a")
 
