@@ -238,6 +238,12 @@ class Blackhole(Breakage):
     cycle: float = 0.0
     """The link comes and goes: broken for the first half of each cycle, whole for the second. At 0 it is all broken."""
 
+    @property
+    def capability(self) -> str:
+        if self.cycle:
+            return f"{self.kind}.cycle"
+        return self.kind if self.direction == "both" else f"{self.kind}.one-way"
+
 
 @dataclass(frozen=True, slots=True)
 class Reset(Breakage):
@@ -246,6 +252,10 @@ class Reset(Breakage):
     kind: ClassVar[str] = "link.reset"
     cycle: float = 0.0
     """As for a `Blackhole`."""
+
+    @property
+    def capability(self) -> str:
+        return f"{self.kind}.cycle" if self.cycle else self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +271,10 @@ class Delay(Breakage):
     period: float = 0.0
     seed: int = 0
     """Of a random course."""
+
+    @property
+    def capability(self) -> str:
+        return self.kind if self.course == "steady" else f"{self.kind}.{self.course}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class RunPlan:
     heed_aborts: bool = True
     """Whether a breached abort condition ends the run."""
     prometheus: PrometheusPlan | None = None
+    proxy: str | None = None
+    """As `brownout.targets.chosen` takes it, too."""
 
     @property
     def evidence(self) -> Path:

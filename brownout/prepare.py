@@ -28,6 +28,8 @@ class RunOptions:
 
     target: str | None = None
     """Overrides what the file says."""
+    proxy: str | None = None
+    """What the target's links go through, where it has the choice; None for what it uses unasked."""
     scale: float = 1.0
     """Multiplies every span on the run's clock, and the target's own timers."""
     seed: int | None = None
@@ -59,7 +61,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
     if not MIN_SCALE <= options.scale <= MAX_SCALE:
         msg = f"--scale must lie between {MIN_SCALE} and {MAX_SCALE:g}"
         raise InvalidInput(msg, value=options.scale)
-    name, factory = _target(experiment, options.target)
+    name, factory = _target(experiment, options.target, options.proxy)
     known = factory.settings()
     given = dict(parse_setting(text, known) for text in options.settings)
     values = settings_of(experiment, known) | given
@@ -86,6 +88,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
         id=f"{folder.name}.{secrets.token_hex(3)}",
         experiment=scaled,
         target=name,
+        proxy=options.proxy,
         seed=secrets.randbelow(2**32) if options.seed is None else options.seed,
         scale=options.scale,
         folder=folder,
@@ -113,17 +116,17 @@ def _scaled(experiment: Experiment, scale: float, fitting: Callable[[Experiment]
     return scaled
 
 
-def check(path: Path, *, target: str | None = None, settings: Sequence[str] = ()) -> str:
+def check(path: Path, *, target: str | None = None, proxy: str | None = None, settings: Sequence[str] = ()) -> str:
     """Read an experiment and check it against its target, whose name it returns. Starts and writes nothing.
 
-    `target` and `settings` are as in `RunOptions`.
+    `target`, `proxy` and `settings` are as in `RunOptions`.
 
     Raises:
         InvalidInput: something that was written is wrong.
         EnvironmentProblem: this machine cannot use the target.
     """
     experiment = read_experiment(path)
-    name, factory = _target(experiment, target)
+    name, factory = _target(experiment, target, proxy)
     known = factory.settings()
     given = dict(parse_setting(text, known) for text in settings)
     topology = factory.topology_of(settings_of(experiment, known) | given)
@@ -140,17 +143,17 @@ def planned_of(path: Path, *, target: str | None = None) -> tuple[Topology, Sequ
         EnvironmentProblem: this machine cannot use the target.
     """
     experiment = read_experiment(path)
-    name, factory = _target(experiment, target)
+    name, factory = _target(experiment, target, None)
     known = factory.settings()
     topology = factory.topology_of(settings_of(experiment, known))
     fit(experiment, target_name=name, topology=topology, settings=known)
     return topology, [(step, planned(step, topology)) for step in experiment.method]
 
 
-def _target(experiment: Experiment, asked: str | None) -> tuple[str, TargetFactory]:
+def _target(experiment: Experiment, asked: str | None, proxy: str | None) -> tuple[str, TargetFactory]:
     name = asked or experiment.target or DEFAULT_TARGET
     at = experiment.locations.get("target") if asked is None else None
-    factory = chosen(name, at=at)
+    factory = chosen(name, at=at, proxy=proxy)
     if missing := factory.check():
         msg = f"the {name} target cannot be used on this machine: " + "; ".join(missing)
         raise EnvironmentProblem(msg)

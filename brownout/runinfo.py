@@ -24,7 +24,7 @@ def run_info(plan: RunPlan, *, started_at: float) -> RunInfo:
         started_at=started_at,
         duration=plan.experiment.duration,
         command=plan.command,
-        environment=_environment() | _prometheus(plan),
+        environment=_environment() | _prometheus(plan) | ({"proxy": plan.proxy} if plan.proxy else {}),
         settings=plan.settings,
     )
 

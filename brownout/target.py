@@ -274,6 +274,17 @@ class TakesDescriptions(Protocol):
 
 
 @runtime_checkable
+class ChoosesProxy(Protocol):
+    """A registered target whose links can go through one of several proxies."""
+
+    proxies: tuple[str, ...]
+    """Their names; it is the first unless another one is asked for."""
+
+    def through(self, proxy: str) -> TargetFactory:
+        """The same target, with its links through that one of `proxies`."""
+
+
+@runtime_checkable
 class IsDescribed(Protocol):
     """A target factory made from a description."""
 

@@ -6,24 +6,53 @@ of the user's own, which the target installed as `described` makes a target of.
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from brownout import registry
-from brownout.errors import EnvironmentProblem, InvalidInput, Location
-from brownout.target import TakesDescriptions, TargetFactory
+from brownout.errors import EnvironmentProblem, InvalidInput, Location, shown
+from brownout.target import ChoosesProxy, TakesDescriptions, TargetFactory
 
 DEFAULT_TARGET = "embedded"
 DESCRIBED = "described"
 """The target that descriptions are for, by its name under the entry point group `brownout.targets`."""
 
 
-def chosen(text: str, *, at: Location | None = None) -> TargetFactory:
+def chosen(text: str, *, at: Location | None = None, proxy: str | None = None) -> TargetFactory:
     """The target that is meant; `at` is where the user named it, and a path there is relative to that file.
 
+    Args:
+        text: what the user wrote.
+        at: where.
+        proxy: what its links are to go through; None for what the target uses unasked.
+
     Raises:
-        InvalidInput: there is none, or its description is wrong.
+        InvalidInput: there is none, its description is wrong, or its links cannot go through that proxy.
         EnvironmentProblem: it is installed, and cannot be imported.
     """
+    factory = _chosen(text, at=at)
+    return factory if proxy is None else _through(factory, text, proxy)
+
+
+def _through(factory: TargetFactory, text: str, proxy: str) -> TargetFactory:
+    if not isinstance(factory, ChoosesProxy):
+        choosing = [repr(name) for name in registry.targets().names() if _chooses(name)]
+        where = f" (target {', '.join(choosing)} has the choice)" if choosing else ""
+        msg = f"--proxy {proxy}: the links of target {text!r} go through Brownout's own fault proxy only{where}"
+        raise InvalidInput(msg)
+    if proxy not in factory.proxies:
+        msg = f"--proxy {shown(proxy)}: target {text!r} knows no such proxy"
+        raise InvalidInput(msg, value=proxy, allowed=factory.proxies)
+    return factory.through(proxy)
+
+
+def _chooses(name: str) -> bool:
+    with suppress(EnvironmentProblem):
+        return isinstance(registry.targets().get(name), ChoosesProxy)
+    return False
+
+
+def _chosen(text: str, *, at: Location | None) -> TargetFactory:
     targets = registry.targets()
     if _is_path(text):
         descriptions = targets.get(DESCRIBED, at=at)

@@ -1,6 +1,6 @@
 """A harness that breaks a link and freezes a service, and waits to be killed.
 
-Run as a script: `doomed.py FOLDER TARGET`.
+Run as a script: `doomed.py FOLDER TARGET [PROXY]`.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from brownout.target import TargetOptions
 from brownout.targets import chosen
 
 
-async def main(folder: Path, name: str) -> None:
-    target = chosen(name)()
+async def main(folder: Path, name: str, proxy: str | None = None) -> None:
+    target = chosen(name, proxy=proxy)()
     with Ledger.open() as ledger:
         ledger.begin(RunRow("doomed", current(), name, {}, folder, time.time()))
         await target.up(TargetOptions(seed=1, scale=1.0, workdir=folder), lambda _: None)
@@ -36,4 +36,4 @@ async def main(folder: Path, name: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:4]))

@@ -109,7 +109,9 @@ class Tiny:
 
     @property
     def topology(self) -> Topology:
-        return Topology(("gateway", "store"), (("gateway", "store"),), frozenset({Blackhole.kind}))
+        return Topology(
+            ("gateway", "store"), (("gateway", "store"),), frozenset({Blackhole.kind, Blackhole(cycle=1.0).capability})
+        )
 
     async def up(self, options: TargetOptions, say: Say) -> None:
         if self.up_error is not None:

@@ -51,7 +51,7 @@ class Unavailable(Exception):
     """They cannot be made here; the message says why."""
 
 
-def images(client: "docker.DockerClient") -> Mapping[str, str]:
+def images(client: "docker.DockerClient") -> dict[str, str]:
     """The variables that name them, and the names; makes those that are missing, which takes 2 minutes at most.
 
     Raises:
@@ -100,7 +100,7 @@ def _images(client: "docker.DockerClient") -> Mapping[str, str]:
     database = dict(_files(STAND_INS, ("postgres.sh", "postgres.Dockerfile")))
     cache = dict(_files(STAND_INS, ("valkey.Dockerfile",)))
     proxy_file = "brownout/proxy/Dockerfile"
-    return {
+    return _toxiproxy(client) | {
         "BROWNOUT_IMAGE_VECTOR_DB": _built(
             client, "postgres", base, database | _wheels(DATABASE, cwd=ROOT), "postgres.Dockerfile"
         ),
@@ -108,6 +108,20 @@ def _images(client: "docker.DockerClient") -> Mapping[str, str]:
         "BROWNOUT_IMAGE_STACK": _built(client, "target-stack", base, stack | stack_wheels, "Dockerfile"),
         "BROWNOUT_IMAGE_PROXY": _built(client, "fault-proxy", base, proxy | proxy_wheels, proxy_file),
     }
+
+
+def _toxiproxy(client: "docker.DockerClient") -> dict[str, str]:
+    """Toxiproxy's, which is made of its Go module; nothing where there is no Go."""
+    from tools.toxiproxy import Unavailable as NoToxiproxy  # noqa: PLC0415 - `main` makes it importable
+    from tools.toxiproxy import binaries  # noqa: PLC0415 - as above
+
+    try:
+        program = binaries().server.read_bytes()
+    except NoToxiproxy as why:
+        print(why, file=sys.stderr)
+        return {}
+    context = dict(_files(STAND_INS, ("toxiproxy.Dockerfile",))) | {"bin/toxiproxy": program}
+    return {"BROWNOUT_IMAGE_TOXIPROXY": _built(client, "toxiproxy", "scratch", context, "toxiproxy.Dockerfile")}
 
 
 def _cache() -> Path:
@@ -262,8 +276,9 @@ def _unless(status: HTTPStatus) -> Iterator[None]:
 
 
 def main() -> int:
-    client = docker.from_env()
+    sys.path.insert(0, str(ROOT))
     try:
+        client = docker.from_env()
         found = dict(images(client))
         with suppress(Unavailable):
             found |= prometheus(client)

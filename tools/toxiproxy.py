@@ -1,4 +1,4 @@
-"""A real Toxiproxy to compare with: built once from its Go module, and kept outside of the checkout."""
+"""A real Toxiproxy, to compare with and to make an image of: built once of its Go module, kept out of the checkout."""
 
 import os
 import shutil

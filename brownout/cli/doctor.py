@@ -35,7 +35,7 @@ def doctor(as_json: bool) -> None:
 
     targets = list(_targets())
     findings = [*_python(), _state(), *targets]
-    findings += [check() for check in (_kubernetes, _gpu, _prometheus, _chromium, _toxiproxy)]
+    findings += [check() for check in (_kubernetes, _gpu, _prometheus, _chromium)]
     usable = any(finding.state == "ok" for finding in targets)
     if as_json:
         click.echo(json.dumps({"usable": usable, "findings": [asdict(finding) for finding in findings]}, indent=2))
@@ -152,7 +152,3 @@ def _prometheus() -> Finding:
 
 def _chromium() -> Finding:
     return _on_path("Chromium", "chromium", "chromium-browser", "google-chrome")
-
-
-def _toxiproxy() -> Finding:
-    return _on_path("Toxiproxy", "toxiproxy-server")

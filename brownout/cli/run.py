@@ -16,7 +16,7 @@ from chaostoolkit.commands.run import run as chaostoolkit_run
 # how an experiment comes to do something else than its author believes.
 _OURS = frozenset(
     {
-        *("target", "scale", "seed", "setting", "port", "runs_dir", "instance"),
+        *("target", "proxy", "scale", "seed", "setting", "port", "runs_dir", "instance"),
         *("prometheus", "no_abort", "as_json", "events"),
     }
 )
@@ -39,6 +39,11 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
     "--target",
     metavar="NAME|FILE",
     help="Where to run it (see `chaos doctor`), or a description.  [default: the file's, else embedded]",
+)
+@click.option(
+    "--proxy",
+    metavar="NAME",
+    help="What its links go through, where the target has the choice: fault-proxy or toxiproxy, with --target docker.",
 )
 @click.option(
     "--scale",

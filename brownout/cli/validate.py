@@ -10,8 +10,9 @@ from chaostoolkit.commands.validate import validate as chaostoolkit_validate
 @click.option(
     "--target", metavar="NAME|FILE", help="Check it against this target. [default: the file's, else embedded]"
 )
+@click.option("--proxy", metavar="NAME", help="And against this proxy on its links, as `chaos run` takes it.")
 @click.pass_context
-def _validate(ctx: click.Context, /, source: str, target: str | None, **options: Any) -> None:
+def _validate(ctx: click.Context, /, source: str, target: str | None, proxy: str | None, **options: Any) -> None:
     """Validate the experiment in SOURCE, a Brownout or a Chaos Toolkit experiment; starts nothing.
 
     A Brownout experiment is checked against its target: services, links, faults that it can do, settings.
@@ -20,16 +21,17 @@ def _validate(ctx: click.Context, /, source: str, target: str | None, **options:
     from brownout.reader import looks_like_chaostoolkit
 
     if looks_like_chaostoolkit(source):
-        if target is not None:
-            msg = f"{source} is a Chaos Toolkit experiment, which does not know --target"
+        if refused := [name for name, value in (("--target", target), ("--proxy", proxy)) if value is not None]:
+            msg = f"{source} is a Chaos Toolkit experiment, which does not know {', '.join(refused)}"
             raise click.UsageError(msg, ctx)
         ctx.invoke(chaostoolkit_validate, source=source, **options)
         return
     with told():
         from brownout.prepare import check
 
-        name = check(Path(source), target=target)
-    click.echo(f"{source} is valid for the {name} target")
+        name = check(Path(source), target=target, proxy=proxy)
+    through = f", through {proxy}" if proxy else ""
+    click.echo(f"{source} is valid for the {name} target{through}")
 
 
 def _merged() -> click.Command:

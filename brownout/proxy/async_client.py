@@ -34,6 +34,18 @@ class AsyncToxiproxyClient:
     async def disable(self, proxy: str, *, lease: str | None = None) -> None:
         await asyncio.to_thread(self._client.disable, proxy, lease=lease)
 
+    async def enable(self, proxy: str) -> None:
+        await asyncio.to_thread(self._client.enable, proxy)
+
+    async def version(self) -> str:
+        return await asyncio.to_thread(self._client.version)
+
+    async def toxics(self, proxy: str) -> list[dict[str, Any]]:
+        return await asyncio.to_thread(self._client.toxics, proxy)
+
+    async def remove_toxic(self, proxy: str, toxic: str) -> None:
+        await asyncio.to_thread(self._client.remove_toxic, proxy, toxic)
+
     async def add_toxic(
         self,
         proxy: str,

@@ -253,7 +253,7 @@ CASES: list[tuple[Breakage, Felt]] = [
 
 def test_every_kind_of_breakage_is_tried_here() -> None:
     # Those of requests and of names have files of their own: test_provider_failures.py, test_dns_failure.py.
-    assert {breakage.kind for breakage, _ in CASES} | {ProviderFailure.kind, FailDns.kind} == KINDS
+    assert {breakage.capability for breakage, _ in CASES} | {ProviderFailure.kind, FailDns.kind} == KINDS
 
 
 @pytest.mark.parametrize(("breakage", "felt"), CASES, ids=lambda one: one.__name__ if callable(one) else str(one))
