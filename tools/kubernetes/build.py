@@ -24,6 +24,7 @@ _PACKAGES = {
     "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
     "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
     "pause": "./pause",
+    "dns": "./dns",
 }
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kubectl")
 """What a cluster without nodes needs."""
@@ -36,7 +37,9 @@ class Unavailable(Exception):
 
 def version() -> str:
     """The release that is built, as `v1.32.13`."""
-    found = re.search(r"^require k8s\.io/kubernetes (v\S+)$", (_SOURCE / "go.mod").read_text(encoding="utf-8"), re.M)
+    found = re.search(
+        r"^(?:require |\t)k8s\.io/kubernetes (v\S+)$", (_SOURCE / "go.mod").read_text(encoding="utf-8"), re.M
+    )
     if found is None:
         msg = f"{_SOURCE / 'go.mod'} requires no k8s.io/kubernetes"
         raise Unavailable(msg)

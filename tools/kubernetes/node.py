@@ -73,7 +73,9 @@ class Node:
         """
         kubelet = access.kubeconfig(f"system:node:{NODE}", group="system:nodes")
         proxy = access.kubeconfig("system:kube-proxy", group="")
-        self._tell([self._kube_proxy(proxy), self._kubelet(kubelet, str(access.authority.pair.certificate))])
+        resolver = access.kubeconfig("dns", group="system:masters")
+        started = [self._kube_proxy(proxy), self._dns(resolver)]
+        self._tell([*started, self._kubelet(kubelet, str(access.authority.pair.certificate))])
         admin = str(access.kubeconfig("admin", group="system:masters"))
         kubectl = [str(self._binaries / "kubectl"), f"--kubeconfig={admin}"]
 
@@ -238,6 +240,10 @@ snapshotter = "overlayfs"
         file.write_text(json.dumps(config, indent=1), encoding="utf-8")
         argv = [str(self._binaries / "kube-proxy"), f"--config={file}"]
         return "kube-proxy", argv, str(self._folder / "logs" / "kube-proxy.log")
+
+    def _dns(self, kubeconfig: Path) -> tuple[str, list[str], str]:
+        argv = [str(self._binaries / "dns"), f"--kubeconfig={kubeconfig}", f"--listen={self._network.node}:53"]
+        return "dns", argv, str(self._folder / "logs" / "dns.log")
 
     def _import_pause(self) -> None:
         file = self._folder / "pause.tar"
