@@ -39,7 +39,8 @@ _KERNEL = {
 class Node:
     """`open` makes its namespaces and its cable, `join` starts it, `close` removes what outlasts its processes."""
 
-    def __init__(self, folder: Path, binaries: Path, network: Network) -> None:
+    def __init__(self, folder: Path, binaries: Path, network: Network, *, logs: Path) -> None:
+        self._logs = logs
         self._folder = folder / "node"
         self._binaries = binaries
         self._network = network
@@ -143,8 +144,7 @@ class Node:
 
     def _containerd(self) -> tuple[str, list[str], str]:
         folder = self._folder
-        for name in ("cni", "logs"):
-            (folder / name).mkdir()
+        (folder / "cni").mkdir()
         (folder / "cni" / "10-bridge.conflist").write_text(json.dumps(self._bridge(), indent=1), encoding="utf-8")
         config = folder / "containerd.toml"
         config.write_text(
@@ -168,7 +168,7 @@ snapshotter = "overlayfs"
 """,
             encoding="utf-8",
         )
-        return "containerd", ["containerd", "--config", str(config)], str(folder / "logs" / "containerd.log")
+        return "containerd", ["containerd", "--config", str(config)], str(self._logs / "containerd.log")
 
     def _bridge(self) -> dict[str, Any]:
         addresses = {
@@ -219,7 +219,7 @@ snapshotter = "overlayfs"
         file.write_text(json.dumps(config, indent=1), encoding="utf-8")
         argv = [str(self._binaries / "kubelet"), f"--config={file}", f"--kubeconfig={kubeconfig}"]
         argv += [f"--hostname-override={NODE}", f"--node-ip={self._network.node}", f"--root-dir={folder / 'kubelet'}"]
-        return "kubelet", [*argv, f"--cert-dir={folder / 'pki'}"], str(folder / "logs" / "kubelet.log")
+        return "kubelet", [*argv, f"--cert-dir={folder / 'pki'}"], str(self._logs / "kubelet.log")
 
     def _kube_proxy(self, kubeconfig: Path) -> tuple[str, list[str], str]:
         none = {"maxPerCore": 0, "min": 0, "tcpCloseWaitTimeout": "0s", "tcpEstablishedTimeout": "0s"}
@@ -239,11 +239,11 @@ snapshotter = "overlayfs"
         file = self._folder / "kube-proxy.json"
         file.write_text(json.dumps(config, indent=1), encoding="utf-8")
         argv = [str(self._binaries / "kube-proxy"), f"--config={file}"]
-        return "kube-proxy", argv, str(self._folder / "logs" / "kube-proxy.log")
+        return "kube-proxy", argv, str(self._logs / "kube-proxy.log")
 
     def _dns(self, kubeconfig: Path) -> tuple[str, list[str], str]:
         argv = [str(self._binaries / "dns"), f"--kubeconfig={kubeconfig}", f"--listen={self._network.node}:53"]
-        return "dns", argv, str(self._folder / "logs" / "dns.log")
+        return "dns", argv, str(self._logs / "dns.log")
 
     def _import_pause(self) -> None:
         file = self._folder / "pause.tar"

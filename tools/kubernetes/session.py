@@ -77,9 +77,9 @@ def _cluster(*, nodes: bool, logs: Path | None) -> Iterator[dict[str, str]]:
     binaries = build.binaries(build.ALL if nodes else build.CONTROL_PLANE)
     # Sockets lie in there, whose paths may not be long.
     folder = Path(tempfile.mkdtemp(prefix="brownout-kubernetes-", dir="/tmp"))
-    servers = Servers(logs or folder / "logs")
+    servers = Servers((logs or folder / "logs").resolve())
     network = Network.free() if nodes else Network.none()
-    node = Node(folder, binaries, network) if nodes else None
+    node = Node(folder, binaries, network, logs=servers.logs) if nodes else None
     try:
         if node is not None:
             node.open(servers)
