@@ -159,6 +159,7 @@ path = "{folder}/opt"
 sandbox_image = "{_PAUSE}"
 stream_server_port = "0"
 disable_apparmor = true
+restrict_oom_score_adj = true
 max_container_log_line_size = 16384
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
