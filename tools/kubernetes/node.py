@@ -25,6 +25,7 @@ _PATIENCE_S = 120.0
 _PAUSE = "brownout.dev/pause:1"
 _EMPTY = ("/run/netns", "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni")
 """Where a runtime and a kubelet keep something wherever their own folders are: each node has its own there."""
+_VOLUMES = 8
 _KERNEL = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -85,6 +86,11 @@ class Node:
             return not subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
 
         servers.until("the node", ready, within=_PATIENCE_S)
+        volumes = json.dumps(self._volumes()).encode()
+        done = subprocess.run([*kubectl, "create", "-f", "-"], input=volumes, capture_output=True, check=False)
+        if done.returncode:
+            msg = f"the volumes cannot be made: {done.stderr.decode().strip()}"
+            raise Failed(msg)
         return {"BROWNOUT_TEST_LOAD_IMAGES": f"ctr --address {self._socket} --namespace k8s.io images import -"}
 
     def close(self) -> None:
@@ -221,6 +227,24 @@ snapshotter = "overlayfs"
         argv = [str(self._binaries / "kubelet"), f"--config={file}", f"--kubeconfig={kubeconfig}"]
         argv += [f"--hostname-override={NODE}", f"--node-ip={self._network.node}", f"--root-dir={folder / 'kubelet'}"]
         return "kubelet", [*argv, f"--cert-dir={folder / 'pki'}"], str(self._logs / "kubelet.log")
+
+    def _volumes(self) -> dict[str, Any]:
+        # What a provisioner would make when they are claimed: folders of the node, of no class.
+        items = []
+        for number in range(_VOLUMES):
+            folder = self._folder / f"volume-{number}"
+            folder.mkdir()
+            here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE]}
+            spec = {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Retain",
+                "local": {"path": str(folder)},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},
+            }
+            metadata = {"name": f"local-{number}"}
+            items.append({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec})
+        return {"apiVersion": "v1", "kind": "List", "items": items}
 
     def _kube_proxy(self, kubeconfig: Path) -> tuple[str, list[str], str]:
         none = {"maxPerCore": 0, "min": 0, "tcpCloseWaitTimeout": "0s", "tcpEstablishedTimeout": "0s"}
