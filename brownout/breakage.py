@@ -52,6 +52,11 @@ class Breakage:
         """What a target must be able to do for it: its kind, or one manner of it."""
         return self.kind
 
+    @property
+    def manners(self) -> tuple[str, ...]:
+        """What is special about it: a target that can do the rest may say that it is `lacking` that."""
+        return ()
+
     def parameters(self) -> Mapping[str, float | int | str | bool | None]:
         """The breakage's own parameters, as they go into the ledger."""
         return asdict(self)
@@ -190,6 +195,56 @@ class SkewClock(Breakage):
 
 
 @dataclass(frozen=True, slots=True)
+class Evict(Breakage):
+    """A pod is asked to go by way of the eviction API, which a PodDisruptionBudget may refuse."""
+
+    kind: ClassVar[str] = "service.evict"
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRestart(Breakage):
+    """A service's pods are replaced, as its own rollout strategy says."""
+
+    kind: ClassVar[str] = "service.rollout_restart"
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleToZero(Breakage):
+    """A service has no pods, and in the end as many as before."""
+
+    kind: ClassVar[str] = "service.scale_to_zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Drain(Breakage):
+    """A node that a service runs on takes no pods any more, and those that it has are evicted."""
+
+    kind: ClassVar[str] = "service.drain"
+
+
+@dataclass(frozen=True, slots=True)
+class FailImagePull(Breakage):
+    """A service is rolled out with an image that there is not."""
+
+    kind: ClassVar[str] = "service.image_pull_failure"
+
+
+@dataclass(frozen=True, slots=True)
+class FailReadiness(Breakage):
+    """A service is rolled out so that none of its new pods is ever ready."""
+
+    kind: ClassVar[str] = "service.bad_readiness"
+
+
+@dataclass(frozen=True, slots=True)
+class SetMemoryLimit(Breakage):
+    """A service is rolled out with a memory limit of `limit` bytes a pod."""
+
+    kind: ClassVar[str] = "service.memory_limit"
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteDocuments(Breakage):
     """A service is asked to delete documents, and to take them back in the end."""
 
@@ -219,6 +274,11 @@ class Blackhole(Breakage):
     """One way: `to` the destination or `from` it; the other way data still flows."""
     cycle: float = 0.0
     """The link comes and goes: broken for the first half of each cycle, whole for the second. At 0 it is all broken."""
+
+    @property
+    def manners(self) -> tuple[str, ...]:
+        one_way = (f"{self.kind}.one-way",) if self.direction != "both" else ()
+        return (*one_way, f"{self.kind}.cycle") if self.cycle else one_way
 
 
 @dataclass(frozen=True, slots=True)

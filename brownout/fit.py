@@ -158,6 +158,8 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
     if not plan.steps:
         return [InvalidInput(f"{step.fault}: breaks nothing with these arguments", at=step.location)]
     needed = dict.fromkeys(breakage.capability for _, breakage in plan.steps)
+    manners = [one for _, breakage in plan.steps for one in breakage.manners if one in topology.lacking]
+    needed |= dict.fromkeys(manners)
     can = f"it can: {', '.join(sorted(topology.capabilities)) or 'nothing'}"
     carrying = [LinkPlace(*link) for link in topology.http_links]
     named = [LinkPlace(*link) for link in topology.named_links]
@@ -180,7 +182,7 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
             at=step.location,
         )
         for one in needed
-        if one not in topology.capabilities
+        if one not in topology.capabilities or one in manners
     ]
 
 

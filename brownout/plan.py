@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from brownout.attachment import NOWHERE, Attachment
 from brownout.experiment import Experiment
 
 OWN = "auto"
@@ -49,6 +50,8 @@ class RunPlan:
     heed_aborts: bool = True
     """Whether a breached abort condition ends the run."""
     prometheus: PrometheusPlan | None = None
+    attachment: Attachment = NOWHERE
+    """Which running system the target is, where it is attached to one."""
 
     @property
     def evidence(self) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brownout import registry
+from brownout.attachment import NOWHERE, Attachment
 from brownout.errors import EnvironmentProblem, InvalidInput, InvalidInputs, refuse
 from brownout.experiment import Experiment
 from brownout.fit import fit, parse_setting, settings_of
@@ -14,6 +15,7 @@ from brownout.guards import check_samples
 from brownout.plan import RunPlan
 from brownout.prometheus.check import plan_prometheus
 from brownout.reader import read_experiment
+from brownout.system import Topology
 from brownout.target import IsDescribed, TargetFactory
 from brownout.targets import DEFAULT_TARGET, chosen, located
 
@@ -46,6 +48,8 @@ class RunOptions:
     prometheus: str | None = None
     """URL of a Prometheus server to ask as well; or `auto`, which starts one."""
     prometheus_token: str | None = field(default=None, repr=False)
+    attachment: Attachment = NOWHERE
+    """Which running system is meant, for a target that is attached to one."""
 
 
 def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
@@ -58,7 +62,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
     if not MIN_SCALE <= options.scale <= MAX_SCALE:
         msg = f"--scale must lie between {MIN_SCALE} and {MAX_SCALE:g}"
         raise InvalidInput(msg, value=options.scale)
-    name, factory = _target(experiment, options.target)
+    name, factory = _target(experiment, options.target, options.attachment)
     known = factory.settings()
     given = dict(parse_setting(text, known) for text in options.settings)
     values = settings_of(experiment, known) | given
@@ -94,6 +98,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
         instance=options.instance,
         heed_aborts=options.heed_aborts,
         prometheus=prometheus,
+        attachment=options.attachment,
     )
 
 
@@ -112,6 +117,21 @@ def _scaled(experiment: Experiment, scale: float, fitting: Callable[[Experiment]
     return scaled
 
 
+def selected(experiment: Experiment, options: RunOptions) -> tuple[str, TargetFactory, Topology]:
+    """The target that is meant, by its name, and what it consists of; the experiment fits it.
+
+    Raises:
+        InvalidInput: something that was written is wrong.
+        EnvironmentProblem: this machine cannot use the target.
+    """
+    name, factory = _target(experiment, options.target, options.attachment)
+    known = factory.settings()
+    given = dict(parse_setting(text, known) for text in options.settings)
+    topology = factory.topology_of(settings_of(experiment, known) | given)
+    fit(experiment, target_name=name, topology=topology, settings=known)
+    return name, factory, topology
+
+
 def check(path: Path, *, target: str | None = None, settings: Sequence[str] = ()) -> str:
     """Read an experiment and check it against its target, whose name it returns. Starts and writes nothing.
 
@@ -122,19 +142,15 @@ def check(path: Path, *, target: str | None = None, settings: Sequence[str] = ()
         EnvironmentProblem: this machine cannot use the target.
     """
     experiment = read_experiment(path)
-    name, factory = _target(experiment, target)
-    known = factory.settings()
-    given = dict(parse_setting(text, known) for text in settings)
-    topology = factory.topology_of(settings_of(experiment, known) | given)
-    fit(experiment, target_name=name, topology=topology, settings=known)
+    name, _, _ = selected(experiment, RunOptions(target=target, settings=settings))
     check_samples(experiment)
     return name
 
 
-def _target(experiment: Experiment, asked: str | None) -> tuple[str, TargetFactory]:
+def _target(experiment: Experiment, asked: str | None, attachment: Attachment = NOWHERE) -> tuple[str, TargetFactory]:
     name = asked or experiment.target or DEFAULT_TARGET
     at = experiment.locations.get("target") if asked is None else None
-    factory = chosen(name, at=at)
+    factory = chosen(name, at=at, attachment=attachment)
     if missing := factory.check():
         msg = f"the {name} target cannot be used on this machine: " + "; ".join(missing)
         raise EnvironmentProblem(msg)

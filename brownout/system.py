@@ -99,6 +99,9 @@ class System(Protocol):
         None is taken a second time before each of the others was.
         """
 
+    def replicas(self, family: ServiceFamily) -> int:
+        """How many replicas a service has."""
+
 
 class UnknownPlace(ValueError):
     """A fault named a service or link that the target does not have."""
@@ -142,6 +145,12 @@ class Plan:
         if family not in self._topology.families:
             raise UnknownFamily(family)
         return _Planned(self, ServicePlace(self._topology.families[family][0]))
+
+    def replicas(self, family: ServiceFamily) -> int:
+        """Raises `UnknownFamily` where the target has no such service."""
+        if family not in self._topology.families:
+            raise UnknownFamily(family)
+        return len(self._topology.families[family])
 
 
 @dataclass(frozen=True, slots=True)

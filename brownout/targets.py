@@ -9,22 +9,30 @@ import os
 from pathlib import Path
 
 from brownout import registry
+from brownout.attachment import NOWHERE, Attachment
 from brownout.errors import EnvironmentProblem, InvalidInput, Location
-from brownout.target import TakesDescriptions, TargetFactory
+from brownout.target import Attaches, TakesDescriptions, TargetFactory
 
 DEFAULT_TARGET = "embedded"
 DESCRIBED = "described"
 """The target that descriptions are for, by its name under the entry point group `brownout.targets`."""
 
 
-def chosen(text: str, *, at: Location | None = None) -> TargetFactory:
+def chosen(text: str, *, at: Location | None = None, attachment: Attachment = NOWHERE) -> TargetFactory:
     """The target that is meant; `at` is where the user named it, and a path there is relative to that file.
+
+    `attachment` says which running system is meant, for a target that is attached to one.
 
     Raises:
         InvalidInput: there is none, or its description is wrong.
         EnvironmentProblem: it is installed, and cannot be imported.
     """
     targets = registry.targets()
+    if not _is_path(text) and text in targets and isinstance(attaching := targets.get(text), Attaches):
+        return attaching.to(attachment)
+    if attachment.given:
+        msg = f"{', '.join(attachment.given)}: target {text!r} is not attached to anything; leave that out"
+        raise InvalidInput(msg)
     if _is_path(text):
         descriptions = targets.get(DESCRIBED, at=at)
         if not isinstance(descriptions, TakesDescriptions):

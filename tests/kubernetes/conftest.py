@@ -1,0 +1,21 @@
+"""A cluster that the environment names, or a reason to skip."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.cluster import VARIABLE, Cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster of $BROWNOUT_TEST_KUBECONFIG, by that file's current context."""
+    named = os.environ.get(VARIABLE)
+    if not named:
+        pytest.skip(f"no cluster: {VARIABLE} names none (tools/with_kubernetes COMMAND starts one for a command)")
+    kubernetes = pytest.importorskip("kubernetes", reason="the official client is not installed: brownout[kubernetes]")
+    _, active = kubernetes.config.list_kube_config_contexts(named)
+    with kubernetes.config.new_client_from_config(named, context=active["name"]) as api:
+        nodes = kubernetes.client.CoreV1Api(api).list_node(_request_timeout=10).items
+    return Cluster(kubeconfig=Path(named), context=active["name"], has_nodes=bool(nodes))
