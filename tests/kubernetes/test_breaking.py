@@ -204,9 +204,44 @@ def test_where_other_policies_select_one_end_it_is_the_other_and_where_both_it_i
             "networkpolicies", {"metadata": {"name": "all-out"}, "spec": {"podSelector": {}, "policyTypes": ["Egress"]}}
         )
         async with breaking(shop) as it:
-            with pytest.raises(FaultError, match=r"both ends are selected by other policies \(to-store, all-out\)"):
+            with pytest.raises(FaultError, match=r"at neither end .* because of to-store, all-out"):
                 await it.inject(link, Blackhole(), lease="run.1", ttl=5.0)
         for name in ("to-store", "all-out"):
+            await shop.api.do(Call("DELETE", shop.path("networkpolicies", name)))
+
+    asyncio.run(play())
+
+
+def test_where_policies_allow_that_link_alone_they_are_narrowed_and_put_back(shop: Shop) -> None:
+    async def play() -> None:
+        every = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "egress": [{"ports": [{"port": 53}]}]}
+        peers = [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {"team": "a"}}}]
+        own = {
+            "podSelector": {"matchLabels": {"app": "inference"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": peers, "ports": [{"port": 8000, "protocol": "TCP"}]}],
+        }
+        for name, spec in (("nothing-else", every), ("to-inference", own)):
+            await shop.make("networkpolicies", {"metadata": {"name": name}, "spec": spec})
+
+        async def look() -> Any:
+            found = {one["metadata"]["name"]: one["spec"] for one in await shop.api.list(shop.path("networkpolicies"))}
+            assert found.keys() == {"nothing-else", "to-inference"}
+            return found["to-inference"]["ingress"]
+
+        link = LinkPlace("gateway", "inference")
+        before, during, after, _ = await on_and_off(shop, link, Blackhole(), look)
+        assert before == after == own["ingress"]
+        not_gateway = {"key": "app", "operator": "NotIn", "values": ["gateway"]}
+        elsewhere = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [shop.namespace]}
+        team = {"matchLabels": {"team": "a"}}
+        assert during[0]["ports"] == [{"port": 8000, "protocol": "TCP"}]
+        assert during[0]["from"] == [
+            {"podSelector": {"matchExpressions": [not_gateway]}},
+            {"podSelector": {"matchExpressions": [not_gateway]}, "namespaceSelector": team},
+            {"namespaceSelector": team | {"matchExpressions": [elsewhere]}},
+        ]
+        for name in ("nothing-else", "to-inference"):
             await shop.api.do(Call("DELETE", shop.path("networkpolicies", name)))
 
     asyncio.run(play())

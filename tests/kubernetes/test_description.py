@@ -9,8 +9,11 @@ from brownout.errors import InvalidInput
 from brownout.fixtures.kubernetes import kubernetes
 from brownout.fixtures.kubernetes.reader import read_description
 from brownout.fixtures.kubernetes.target import REFERENCE
+from brownout.prepare import RunOptions, selected
+from brownout.reader import read_experiment
 from tests.kubernetes.shop import DESCRIPTION
 
+EXPERIMENTS = Path(__file__).parents[2] / "experiments" / "kubernetes"
 TEXT = DESCRIPTION.format(door="http://127.0.0.1:8080")
 
 
@@ -85,3 +88,10 @@ def test_what_the_cluster_itself_lives_on_is_never_broken(namespace: str) -> Non
 def test_there_is_no_default_context_and_no_default_namespace(attachment: Attachment, missing: str) -> None:
     with pytest.raises(InvalidInput, match=f"the kubernetes target needs {missing}: .*there is no default"):
         kubernetes.to(attachment)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXPERIMENTS.glob("*.yaml")))
+def test_every_shipped_experiment_fits_the_reference_stack(name: str) -> None:
+    options = RunOptions(attachment=Attachment("c", "n"))
+
+    assert selected(read_experiment(EXPERIMENTS / name), options)[0] == "kubernetes"

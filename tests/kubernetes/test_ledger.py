@@ -41,6 +41,18 @@ def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield found
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left(shop: Shop) -> Iterator[None]:
+    """What one test leaves is not the next one's trouble."""
+    yield
+
+    async def heal_all() -> None:
+        for one in await shop.ledger.held():
+            await shop.ledger.undo(one)
+
+    asyncio.run(heal_all())
+
+
 async def state(shop: Shop) -> tuple[str, int, int, int]:
     """Image of inference, replicas of store, policies and leases of ours."""
     template = (await shop.get("deployments", "inference"))["spec"]["template"]["spec"]
