@@ -120,6 +120,12 @@ class _View:
     def one_of(self, family: ServiceFamily) -> Breakable:
         return self.service(self.system.draw(family))
 
+    def replicas(self, family: ServiceFamily) -> int:
+        replicas = self.system.target.topology.families.get(family)
+        if replicas is None:
+            raise UnknownFamily(family)
+        return len(replicas)
+
 
 @dataclass(frozen=True, slots=True)
 class _Live:

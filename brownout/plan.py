@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from brownout.attachment import NOWHERE, Attachment
 from brownout.experiment import Experiment
 
 OWN = "auto"
@@ -51,6 +52,8 @@ class RunPlan:
     prometheus: PrometheusPlan | None = None
     proxy: str | None = None
     """As `brownout.targets.chosen` takes it, too."""
+    attachment: Attachment = NOWHERE
+    """Which running system the target is, where it is attached to one."""
 
     @property
     def evidence(self) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brownout import registry
+from brownout.attachment import NOWHERE, Attachment
 from brownout.errors import EnvironmentProblem, InvalidInput, InvalidInputs, refuse
 from brownout.experiment import Experiment, Step
 from brownout.fit import fit, parse_setting, planned, settings_of
@@ -49,6 +50,12 @@ class RunOptions:
     prometheus: str | None = None
     """URL of a Prometheus server to ask as well; or `auto`, which starts one."""
     prometheus_token: str | None = field(default=None, repr=False)
+    attachment: Attachment = NOWHERE
+    """Which running system is meant, for a target that is attached to one."""
+
+
+AS_WRITTEN = RunOptions()
+"""Nothing is said beside the experiment."""
 
 
 def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
@@ -61,7 +68,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
     if not MIN_SCALE <= options.scale <= MAX_SCALE:
         msg = f"--scale must lie between {MIN_SCALE} and {MAX_SCALE:g}"
         raise InvalidInput(msg, value=options.scale)
-    name, factory = _target(experiment, options.target, options.proxy)
+    name, factory = _target(experiment, options)
     known = factory.settings()
     given = dict(parse_setting(text, known) for text in options.settings)
     values = settings_of(experiment, known) | given
@@ -98,6 +105,7 @@ def prepare(experiment: Experiment, options: RunOptions) -> RunPlan:
         instance=options.instance,
         heed_aborts=options.heed_aborts,
         prometheus=prometheus,
+        attachment=options.attachment,
     )
 
 
@@ -116,7 +124,22 @@ def _scaled(experiment: Experiment, scale: float, fitting: Callable[[Experiment]
     return scaled
 
 
-def check(path: Path, *, target: str | None = None, proxy: str | None = None, settings: Sequence[str] = ()) -> str:
+def selected(experiment: Experiment, options: RunOptions) -> tuple[str, TargetFactory, Topology]:
+    """The target that is meant, by its name, and what it consists of; the experiment fits it.
+
+    Raises:
+        InvalidInput: something that was written is wrong.
+        EnvironmentProblem: this machine cannot use the target.
+    """
+    name, factory = _target(experiment, options)
+    known = factory.settings()
+    given = dict(parse_setting(text, known) for text in options.settings)
+    topology = factory.topology_of(settings_of(experiment, known) | given)
+    fit(experiment, target_name=name, topology=topology, settings=known)
+    return name, factory, topology
+
+
+def check(path: Path, options: RunOptions = AS_WRITTEN) -> str:
     """Read an experiment and check it against its target, whose name it returns. Starts and writes nothing.
 
     `target`, `proxy` and `settings` are as in `RunOptions`.
@@ -126,16 +149,12 @@ def check(path: Path, *, target: str | None = None, proxy: str | None = None, se
         EnvironmentProblem: this machine cannot use the target.
     """
     experiment = read_experiment(path)
-    name, factory = _target(experiment, target, proxy)
-    known = factory.settings()
-    given = dict(parse_setting(text, known) for text in settings)
-    topology = factory.topology_of(settings_of(experiment, known) | given)
-    fit(experiment, target_name=name, topology=topology, settings=known)
+    name, _, _ = selected(experiment, options)
     check_samples(experiment)
     return name
 
 
-def planned_of(path: Path, *, target: str | None = None) -> tuple[Topology, Sequence[tuple[Step, Plan]]]:
+def planned_of(path: Path, options: RunOptions = AS_WRITTEN) -> tuple[Topology, Sequence[tuple[Step, Plan]]]:
     """What an experiment would break on its target, step by step; not to be called from within an event loop.
 
     Raises:
@@ -143,17 +162,14 @@ def planned_of(path: Path, *, target: str | None = None) -> tuple[Topology, Sequ
         EnvironmentProblem: this machine cannot use the target.
     """
     experiment = read_experiment(path)
-    name, factory = _target(experiment, target, None)
-    known = factory.settings()
-    topology = factory.topology_of(settings_of(experiment, known))
-    fit(experiment, target_name=name, topology=topology, settings=known)
+    _, _, topology = selected(experiment, options)
     return topology, [(step, planned(step, topology)) for step in experiment.method]
 
 
-def _target(experiment: Experiment, asked: str | None, proxy: str | None) -> tuple[str, TargetFactory]:
-    name = asked or experiment.target or DEFAULT_TARGET
-    at = experiment.locations.get("target") if asked is None else None
-    factory = chosen(name, at=at, proxy=proxy)
+def _target(experiment: Experiment, options: RunOptions) -> tuple[str, TargetFactory]:
+    name = options.target or experiment.target or DEFAULT_TARGET
+    at = experiment.locations.get("target") if options.target is None else None
+    factory = chosen(name, at=at, attachment=options.attachment, proxy=options.proxy)
     if missing := factory.check():
         msg = f"the {name} target cannot be used on this machine: " + "; ".join(missing)
         raise EnvironmentProblem(msg)

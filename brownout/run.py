@@ -78,7 +78,7 @@ class Run:
         self._ledger = ledger = self._stack.enter_context(Ledger.open())
         workdir = plan.folder / "logs"
         workdir.mkdir()
-        self._target = target = chosen(plan.target, proxy=plan.proxy)()
+        self._target = target = chosen(plan.target, attachment=plan.attachment, proxy=plan.proxy)()
         self.progress.phase("bring up")
         name, folder = registered(plan.target), plan.folder.resolve()
         ledger.begin(RunRow(plan.id, process.current(), name, {}, folder, started=time.time()))

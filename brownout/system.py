@@ -103,6 +103,9 @@ class System(Protocol):
         None is taken a second time before each of the others was.
         """
 
+    def replicas(self, family: ServiceFamily) -> int:
+        """How many replicas a service has."""
+
 
 class UnknownPlace(ValueError):
     """A fault named a service or link that the target does not have."""
@@ -148,6 +151,12 @@ class Plan:
         if family not in self._topology.families:
             raise UnknownFamily(family)
         return _Planned(self, ServicePlace(self._topology.families[family][0]), by_chance=True)
+
+    def replicas(self, family: ServiceFamily) -> int:
+        """Raises `UnknownFamily` where the target has no such service."""
+        if family not in self._topology.families:
+            raise UnknownFamily(family)
+        return len(self._topology.families[family])
 
 
 @dataclass(frozen=True, slots=True)

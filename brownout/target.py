@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from brownout.api import CHAT, Api
+from brownout.attachment import Attachment
 from brownout.breakage import Breakage, Place
 from brownout.errors import BrownoutError
 from brownout.evidence.model import Proof
@@ -282,6 +283,42 @@ class ChoosesProxy(Protocol):
 
     def through(self, proxy: str) -> TargetFactory:
         """The same target, with its links through that one of `proxies`."""
+
+
+@runtime_checkable
+class Attaches(Protocol):
+    """A registered target that is somebody's running system, which is said anew for each run."""
+
+    def to(self, attachment: Attachment) -> TargetFactory:
+        """The target that is meant.
+
+        Raises:
+            InvalidInput: something that it needs is not said, or wrong.
+        """
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """A target that can say what it would do, and ask the system itself whether it could, without doing it."""
+
+    async def rehearse(self, steps: Sequence[tuple[Place, Breakage]], say: Say) -> None:
+        """Tell of every step what would be done.
+
+        Raises:
+            BrownoutError: it could not be.
+        """
+
+
+@runtime_checkable
+class KeepsLedger(Protocol):
+    """A target whose faults are written down where they act as well, so that anybody can heal them from anywhere."""
+
+    async def heal_lapsed(self, *, force: bool) -> Sequence[str]:
+        """Undo every fault that nobody renews, with `force` those that somebody does; tells what it did.
+
+        Raises:
+            BrownoutError: something could not be undone.
+        """
 
 
 @runtime_checkable

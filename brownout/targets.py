@@ -10,27 +10,31 @@ from contextlib import suppress
 from pathlib import Path
 
 from brownout import registry
+from brownout.attachment import NOWHERE, Attachment
 from brownout.errors import EnvironmentProblem, InvalidInput, Location, shown
-from brownout.target import ChoosesProxy, TakesDescriptions, TargetFactory
+from brownout.target import Attaches, ChoosesProxy, TakesDescriptions, TargetFactory
 
 DEFAULT_TARGET = "embedded"
 DESCRIBED = "described"
 """The target that descriptions are for, by its name under the entry point group `brownout.targets`."""
 
 
-def chosen(text: str, *, at: Location | None = None, proxy: str | None = None) -> TargetFactory:
+def chosen(
+    text: str, *, at: Location | None = None, attachment: Attachment = NOWHERE, proxy: str | None = None
+) -> TargetFactory:
     """The target that is meant; `at` is where the user named it, and a path there is relative to that file.
 
     Args:
         text: what the user wrote.
         at: where.
+        attachment: which running system is meant, for a target that is attached to one.
         proxy: what its links are to go through; None for what the target uses unasked.
 
     Raises:
         InvalidInput: there is none, its description is wrong, or its links cannot go through that proxy.
         EnvironmentProblem: it is installed, and cannot be imported.
     """
-    factory = _chosen(text, at=at)
+    factory = _chosen(text, at=at, attachment=attachment)
     return factory if proxy is None else _through(factory, text, proxy)
 
 
@@ -52,8 +56,13 @@ def _chooses(name: str) -> bool:
     return False
 
 
-def _chosen(text: str, *, at: Location | None) -> TargetFactory:
+def _chosen(text: str, *, at: Location | None, attachment: Attachment) -> TargetFactory:
     targets = registry.targets()
+    if not _is_path(text) and text in targets and isinstance(attaching := targets.get(text), Attaches):
+        return attaching.to(attachment)
+    if attachment.given:
+        msg = f"{', '.join(attachment.given)}: target {text!r} is not attached to anything; leave that out"
+        raise InvalidInput(msg)
     if _is_path(text):
         descriptions = targets.get(DESCRIBED, at=at)
         if not isinstance(descriptions, TakesDescriptions):

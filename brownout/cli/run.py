@@ -18,6 +18,7 @@ _OURS = frozenset(
     {
         *("target", "proxy", "scale", "seed", "setting", "port", "runs_dir", "instance"),
         *("prometheus", "no_abort", "as_json", "events"),
+        *("context", "namespace", "description", "dry_run"),
     }
 )
 _THEIRS = frozenset(
@@ -88,6 +89,15 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
     metavar="FILE",
     help="Write what happens to this file as it happens, one JSON object a line, the verdict last; - is stdout.",
 )
+@click.option("--context", metavar="NAME", help="Of the kubeconfig, for --target kubernetes. There is no default.")
+@click.option("--namespace", metavar="NAME", help="Where its services are. There is no default.")
+@click.option(
+    "--description",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Which workloads are its services and links.  [default: those of target-stack/kubernetes]",
+)
+@click.option("--dry-run", is_flag=True, help="Show every call that the faults would make, and do none (kubernetes).")
 @click.pass_context
 def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     """Run the experiment in SOURCE.
@@ -108,6 +118,7 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     if refused := _given(ctx, _THEIRS):
         msg = f"{source} is a Brownout experiment, which does not know {', '.join(refused)}"
         raise click.UsageError(msg, ctx)
+    from brownout.attachment import Attachment
     from brownout.prepare import RunOptions
     from brownout.prometheus.check import TOKEN
     from brownout.toolkit.execute import execute
@@ -116,14 +127,24 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     if as_json and str(events) == "-":
         msg = "--json and --events - both want stdout: give --events a file"
         raise click.UsageError(msg, ctx)
+    attachment = Attachment(ours.pop("context"), ours.pop("namespace"), ours.pop("description"))
+    dry_run = ours.pop("dry_run")
     run_options = RunOptions(
         settings=ours.pop("setting"),
         ports=ours.pop("port"),
         heed_aborts=not no_abort,
         command=["chaos", *sys.argv[1:]],
         prometheus_token=os.environ.get(TOKEN) or None,
+        attachment=attachment,
         **ours,
     )
+    if dry_run:
+        from brownout.cli._told import told
+        from brownout.rehearsal import rehearse
+
+        with told():
+            rehearse(Path(source), run_options, say=click.echo)
+        ctx.exit(0)
     journal = Path(options["journal_path"]) if _given(ctx, frozenset({"journal_path"})) else None
     verbose = bool(ctx.parent and ctx.parent.params.get("verbose"))
     ctx.exit(

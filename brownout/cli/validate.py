@@ -27,9 +27,9 @@ def _validate(ctx: click.Context, /, source: str, target: str | None, proxy: str
         ctx.invoke(chaostoolkit_validate, source=source, **options)
         return
     with told():
-        from brownout.prepare import check
+        from brownout.prepare import RunOptions, check
 
-        name = check(Path(source), target=target, proxy=proxy)
+        name = check(Path(source), RunOptions(target=target, proxy=proxy))
     through = f", through {proxy}" if proxy else ""
     click.echo(f"{source} is valid for the {name} target{through}")
 

@@ -9,7 +9,7 @@ from brownout.gameday.blackouts import closures
 from brownout.gameday.governance import Facts
 from brownout.gameday.journal import Journal
 from brownout.gameday.plan import GameDay
-from brownout.prepare import check
+from brownout.prepare import RunOptions, check
 from brownout.reader import read_experiment
 from brownout.targets import DEFAULT_TARGET
 
@@ -63,7 +63,7 @@ def problems_of_experiments(plan: GameDay) -> list[str]:
     found = []
     for path in dict.fromkeys(one.path for one in plan.experiments):
         try:
-            check(path, target=plan.target)
+            check(path, RunOptions(target=plan.target))
         except BrownoutError as error:
             found.append(str(error))
     return found

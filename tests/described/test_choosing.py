@@ -36,9 +36,9 @@ def test_a_path_is_a_description_and_a_name_is_an_installed_target(system: Syste
 def test_a_path_in_an_experiment_is_relative_to_it_and_one_given_is_not(system: System) -> None:
     assert check(system.experiment) == str(system.description)
     assert check(Path("chaos/outage.yaml")) == "chaos/target.yaml"
-    assert check(Path("chaos/outage.yaml"), target="chaos/target.yaml") == "chaos/target.yaml"
+    assert check(Path("chaos/outage.yaml"), RunOptions(target="chaos/target.yaml")) == "chaos/target.yaml"
     with pytest.raises(InvalidInput, match=r"\./target.yaml: no such file|^target.yaml: no such file"):
-        check(Path("chaos/outage.yaml"), target="target.yaml")
+        check(Path("chaos/outage.yaml"), RunOptions(target="target.yaml"))
     compiled = compile_experiment(read_experiment(Path("chaos/outage.yaml")))
     assert compiled["configuration"]["brownout_target"]["default"] == "chaos/target.yaml"
     assert located("here/") == "./here"

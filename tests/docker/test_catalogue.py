@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from brownout.prepare import check
+from brownout.prepare import RunOptions, check
 from tests.docker.helpers import left
 from tests.runs.commandline import EXPERIMENTS, FULL_LENGTH, SCALE, Chaos
 
@@ -61,4 +61,4 @@ def test_what_it_cannot_do_is_refused_by_name_before_anything_starts(chaos: Chao
 
 def test_every_other_experiment_is_valid_for_it() -> None:
     for name in NAMES:
-        assert check(EXPERIMENTS / f"{name}.yaml", target="docker") == "docker"
+        assert check(EXPERIMENTS / f"{name}.yaml", RunOptions(target="docker")) == "docker"

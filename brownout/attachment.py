@@ -1,0 +1,24 @@
+"""Which running system a target is attached to, where it is not one that is brought up: what a user says of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """As written on the command line, not yet checked."""
+
+    context: str | None = None
+    """Of the kubeconfig. There is no default: what is broken is named."""
+    namespace: str | None = None
+    description: Path | None = None
+    """What its services and links are; None for those of the reference stack."""
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that say anything."""
+        said = {"--context": self.context, "--namespace": self.namespace, "--description": self.description}
+        return tuple(name for name, value in said.items() if value is not None)
+
+
+NOWHERE = Attachment()

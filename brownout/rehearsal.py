@@ -1,0 +1,39 @@
+"""`chaos run --dry-run`: what the faults of an experiment would do, asked of the system itself, and nothing done."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from brownout import registry
+from brownout.errors import InvalidInput
+from brownout.prepare import RunOptions, selected
+from brownout.reader import read_experiment
+from brownout.system import Plan
+from brownout.target import Rehearses
+
+
+def rehearse(path: Path, options: RunOptions, *, say: Callable[[str], None]) -> None:
+    """Tell of every step of the experiment's method what would be done.
+
+    Raises:
+        InvalidInput: something that was written is wrong, or the target cannot tell.
+        BrownoutError: something could not be done if it were tried.
+    """
+    experiment = read_experiment(path)
+    name, factory, topology = selected(experiment, options)
+    target = factory()
+    if not isinstance(target, Rehearses):
+        msg = f"--dry-run: target {name!r} is made for each run, so there is nothing to be careful of; just run it"
+        raise InvalidInput(msg)
+    faults = registry.faults()
+
+    async def play(target: Rehearses) -> None:
+        for step in experiment.method:
+            plan = Plan(topology)
+            say(f"{step.title}:")
+            async with faults.get(step.fault)(plan, **step.arguments):
+                pass
+            await target.rehearse(plan.steps, say)
+
+    asyncio.run(play(target))
+    say("Nothing was done.")

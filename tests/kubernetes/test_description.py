@@ -1,0 +1,97 @@
+"""A description of what runs in a cluster, and what a user may get wrong in it."""
+
+from pathlib import Path
+
+import pytest
+
+from brownout.attachment import Attachment
+from brownout.errors import InvalidInput
+from brownout.fixtures.kubernetes import kubernetes
+from brownout.fixtures.kubernetes.reader import read_description
+from brownout.fixtures.kubernetes.target import REFERENCE
+from brownout.prepare import RunOptions, selected
+from brownout.reader import read_experiment
+from tests.kubernetes.shop import DESCRIPTION
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments" / "kubernetes"
+TEXT = DESCRIPTION.format(door="http://127.0.0.1:8080")
+
+
+def described(folder: Path, old: str = "", new: str = "") -> Path:
+    assert old in TEXT
+    path = folder / "shop.yaml"
+    path.write_text(TEXT.replace(old, new, 1))
+    return path
+
+
+def test_services_are_workloads_and_each_of_their_pods(tmp_path: Path) -> None:
+    topology = kubernetes.to(Attachment("c", "n", described(tmp_path))).topology_of({})
+
+    slots = ("inference-1", "inference-2", "inference-3", "inference-4")
+    assert topology.services == ("gateway", "inference", *slots, "store")
+    assert topology.families == {"inference": slots}
+    assert topology.links == (("gateway", "inference"), ("inference", "store"))
+    assert "service.kill" in topology.capabilities
+    assert "link.blackhole.one-way" not in topology.capabilities
+
+
+@pytest.mark.parametrize(
+    ("said", "at_most"),
+    [("replicas: 4", 1), ("replicas: 12", 3), ("replicas: 4, at-most: 2", 2), ("replicas: 4, at-most: 75%", 3)],
+)
+def test_one_pod_or_a_quarter_may_be_taken_unless_the_owner_says_otherwise(
+    tmp_path: Path, said: str, at_most: int
+) -> None:
+    description = read_description(described(tmp_path, "replicas: 4", said))
+
+    assert description.of("inference").at_most == description.of("inference-2").at_most == at_most
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("to: store", "to: stor", r"shop.yaml:8:\d+: to: there is no service 'stor'; did you mean 'store'"),
+        ("statefulset: store", "daemonset: store", r"shop.yaml:5:\d+: .*'daemonset'"),
+        ("deployment: gateway", "deployment: gateway, statefulset: gateway", "expected one of 'deployment' and"),
+        ("deployment: gateway", "deployment: Gateway_1", "no name of a Kubernetes object"),
+        ("replicas: 4", "replicas: 0", r"shop.yaml:4:\d+: replicas: got 0"),
+        ("replicas: 4", "at-most: 0", "at-most: got 0; expected one pod at least"),
+        ("store: {", "inference-2: {", "inference-2 is the name of a pod of inference already"),
+        ("policies: enforced", "policies: sure", "network-policies: got 'sure'"),
+        ("from: gateway, to: inference", "from: gateway, to: gateway", "not to gateway itself"),
+        ("door:", "dor:", "did you mean 'door'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        read_description(described(tmp_path, old, new))
+
+
+def test_the_shipped_description_is_right() -> None:
+    assert read_description(REFERENCE).of("inference-1").name == "inference"
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease", "kube-flannel", "istio-system"])
+def test_what_the_cluster_itself_lives_on_is_never_broken(namespace: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{namespace} is one of those that the cluster itself lives on"):
+        kubernetes.to(Attachment("c", namespace))
+
+
+@pytest.mark.parametrize(
+    ("attachment", "missing"),
+    [
+        (Attachment(), "--context and --namespace"),
+        (Attachment("c"), "--namespace"),
+        (Attachment(None, "n"), "--context"),
+    ],
+)
+def test_there_is_no_default_context_and_no_default_namespace(attachment: Attachment, missing: str) -> None:
+    with pytest.raises(InvalidInput, match=f"the kubernetes target needs {missing}: .*there is no default"):
+        kubernetes.to(attachment)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXPERIMENTS.glob("*.yaml")))
+def test_every_shipped_experiment_fits_the_reference_stack(name: str) -> None:
+    options = RunOptions(attachment=Attachment("c", "n"))
+
+    assert selected(read_experiment(EXPERIMENTS / name), options)[0] == "kubernetes"
