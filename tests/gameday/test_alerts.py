@@ -226,9 +226,8 @@ def test_a_name_from_outside_is_made_safe_to_show() -> None:
     assert second == "an alert without a name"
 
 
-def test_the_token_is_drawn_or_given_and_a_poor_one_is_refused() -> None:
-    assert len(token_from({})) >= 32
-    assert token_from({}) != token_from({})
+def test_the_token_is_given_or_not_and_a_poor_one_is_refused() -> None:
+    assert token_from({}) is None
     assert token_from({TOKEN: SECRET}) == SECRET
     for poor in ("", "short", "with spaces in the middle", "ümlaut" * 4):
         with pytest.raises(EnvironmentProblem, match="at least 16 printable") as refused:
