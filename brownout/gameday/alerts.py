@@ -8,7 +8,6 @@ nobody could know before. A refusal (4xx) is not sent again by Alertmanager; wha
 
 import hmac
 import json
-import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,15 +55,16 @@ class _Alert:
         return frozenset(self.labels.items()), self.since
 
 
-def token_from(environ: Mapping[str, str]) -> str:
-    """The token of `BROWNOUT_ALERTS_TOKEN`, which an Alertmanager can have been given beforehand; else a drawn one.
+def token_from(environ: Mapping[str, str]) -> str | None:
+    """The token of `BROWNOUT_ALERTS_TOKEN`, which Alertmanager has been given; None where there is none: nothing can
+    then be received, since nobody could show what was drawn for this drill alone.
 
     Raises:
         EnvironmentProblem: it is too short, or holds what no header can.
     """
     token = environ.get(TOKEN)
     if token is None:
-        return secrets.token_urlsafe(32)
+        return None
     if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
         msg = f"{TOKEN}: expected at least {SHORTEST_TOKEN} printable ASCII characters without spaces"
         raise EnvironmentProblem(msg)

@@ -133,16 +133,19 @@ class WebhookNotifier:
         """Deliver what is left, for so long as closing may take, and stop. Does nothing the second time."""
         for queue in self._queues.values():
             queue.put_nowait(None)
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self._closing)
-            for task in late:
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=self._closing)
+        finally:
+            # Also where somebody does not want to wait so long, and presses Ctrl-C.
+            for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-        self._queues.clear()
-        if self._owned:
-            await self._client.aclose()
-        logging.getLogger("httpx").removeFilter(self._silence)
+            self._tasks.clear()
+            self._queues.clear()
+            logging.getLogger("httpx").removeFilter(self._silence)
+            if self._owned:
+                await self._client.aclose()
 
     def _queue(self, what: str, message: Message) -> None:
         for webhook in self._webhooks:

@@ -16,7 +16,8 @@ from brownout.gameday.goals import Measured, Noticed, StepTimes, measured, of_dr
 from brownout.gameday.journal import Journal
 from brownout.gameday.levels import Levels, Spell, spell
 from brownout.gameday.minutes import Minutes
-from brownout.gameday.rows import Mark, NewDrill
+from brownout.gameday.rows import Mark, NewDrill, StepRow
+from brownout.gameday.steptimes import times_of
 from brownout.report.budget import Objective
 from brownout.units import Share
 from tests.evidence.making import evenly, info, request
@@ -182,14 +183,14 @@ def test_nothing_bad_lies_outside_of_when_the_levels_were_broken(numbers: list[i
 # -- from a drill's folders ----------------------------------------------------------------------------------------
 
 
-def evidence(folder: Path, requests: Sequence[Request]) -> None:
+def evidence(folder: Path, requests: Sequence[Request], *, off: float | None = 30.0) -> None:
     """A run whose fault was on from 10 s to 30 s."""
     folder.mkdir()
 
     async def write() -> None:
         told = info(experiment_source=EXPERIMENT, started_at=NOON.timestamp() - 10)
         async with EvidenceWriter(folder / "evidence.sqlite", told) as writer:
-            for row in (FaultSpan(0, "latency", "vector-db is slow", 10.0, 30.0), *requests):
+            for row in (FaultSpan(0, "latency", "vector-db is slow", 10.0, off), *requests):
                 writer.write(row)
 
     asyncio.run(write())
@@ -213,6 +214,23 @@ def test_a_drill_is_measured_from_its_folders_and_its_minutes(tmp_path: Path) ->
     assert first.spent == pytest.approx(3, rel=0.02)
     assert (second.ttd, second.times.until) == (None, at(200))
     assert "gone is no run" in second.times.why
+
+
+def test_a_fault_that_breaks_no_level_is_neither_broken_nor_mitigated(tmp_path: Path) -> None:
+    evidence(tmp_path / "run", flow())
+    row = StepRow(1, "one", "one.yaml", at(-10), at(50), "passed", str(tmp_path / "run"))
+    times = times_of(row, until=None)
+    assert (times.fault_on, times.fault_off, times.whole, times.levels_seen) == (at(0), at(20), at(20), True)
+    assert (times.broken, times.held_under_fault) == (None, None)
+
+
+def test_of_a_run_that_was_killed_is_known_when_it_broke_and_no_more(tmp_path: Path) -> None:
+    evidence(tmp_path / "run", flow([(12, 15)]), off=None)
+    row = StepRow(1, "one", "one.yaml", at(-10), None, None, str(tmp_path / "run"))
+    found = measured(times_of(row, until=None), [person(4)])
+    assert (found.times.broken, found.times.fault_off, found.times.whole) == (at(2), None, None)
+    assert (found.ttd, found.ttm, found.recovery, found.by_itself) == (4, None, None, None)
+    assert [one.outcome for one in verdicts(found, detect=5, mitigate=1)] == ["met", "not measured"]
 
 
 def new_drill(folder: Path) -> NewDrill:
