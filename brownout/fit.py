@@ -169,8 +169,6 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
     if not plan.steps:
         return [InvalidInput(f"{step.fault}: breaks nothing with these arguments", at=step.location)]
     needed = dict.fromkeys(breakage.capability for _, breakage in plan.steps)
-    manners = [one for _, breakage in plan.steps for one in breakage.manners if one in topology.lacking]
-    needed |= dict.fromkeys(manners)
     can = f"it can: {', '.join(sorted(topology.capabilities)) or 'nothing'}"
     unfit = [one for place, breakage in plan.steps for one in _unfit(place, breakage, target_name, topology)]
     return [
@@ -182,7 +180,7 @@ def _of_step(step: Step, fault: Fault, target_name: str, topology: Topology) -> 
             at=step.location,
         )
         for one in needed
-        if one not in topology.capabilities or one in manners
+        if one not in topology.capabilities
     ]
 
 

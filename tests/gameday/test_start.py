@@ -16,9 +16,8 @@ from brownout.gameday.desk import Desk
 from brownout.gameday.drill import Played, Tell
 from brownout.gameday.events import Event, Watcher
 from brownout.gameday.journal import Journal
-from brownout.gameday.start import Opened, Start, start
 from brownout.gameday.minutes import Minutes
-from brownout.gameday.start import Start, start
+from brownout.gameday.start import Opened, Start, start
 from tests.gameday.plans import TEXT, Ticking, written
 
 SUNDAY = datetime(2027, 6, 13, 1, 30, tzinfo=UTC)
