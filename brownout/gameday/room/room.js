@@ -210,7 +210,7 @@ const showWho = () => {
   } else if (holder !== null) words = `${holder.who} does${silent}.` + (holder.offered ? ` Offered to ${holder.offered}.` : "");
   text($("holder"), words);
   refill($("me"), state.people, () => ["", ...state.people].map((name) => {
-    const option = make("option", "", name || "…");
+    const option = make("option", "", name || "choose your name");
     option.value = name;
     return option;
   }));
@@ -310,6 +310,13 @@ const listen = () => {
   source.onmessage = hear;
 };
 
-listen();
+// A browser keeps six connections to one address at most: pages that nobody looks at must not take those that ABORT needs.
+const seen = () => document.visibilityState === "visible" || holds();
+document.addEventListener("visibilitychange", () => {
+  if (!seen()) source?.close();
+  else if (!over && source?.readyState !== EventSource.OPEN) { heard = Date.now(); listen(); }
+});
+
+if (seen()) listen();
 setInterval(tick, 250);
-setInterval(() => { if (!over && Date.now() - heard > SILENT) listen(); }, 3000);
+setInterval(() => { if (!over && seen() && Date.now() - heard > SILENT) listen(); }, 3000);
