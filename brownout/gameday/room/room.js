@@ -153,7 +153,7 @@ const showGoals = () => {
   for (const [kind, goal] of GOALS) {
     const box = $("goals").querySelector(`[data-goal=${kind}]`), limit = state.goals[goal];
     const mark = step && step[kind], since = step && step.broken;
-    const until = mark ? mark.at : step && step.ended !== null ? step.ended : now();
+    const until = mark ? mark.at : step && step.whole !== null ? step.whole : now();
     const took = since ? Math.max(until - since, 0) : null;
     const bold = box.querySelector("b"), small = box.querySelector("p small"), bar = box.querySelector("progress");
     bar.value = took === null ? 0 : Math.min(took / limit, 1);
@@ -167,7 +167,7 @@ const showGoals = () => {
       text(small, "nothing has been broken yet");
     } else {
       text(bold, (missed ? "✗ " : "") + span(took));
-      text(small, step.ended !== null ? `not ${kind} by its end` : missed ? "the goal is missed" : "since it was broken");
+      text(small, step.whole !== null ? `it was whole again, and not ${kind}` : missed ? "the goal is missed" : "since it was broken");
     }
   }
 };
@@ -242,7 +242,7 @@ const show = () => {
   for (const one of document.querySelectorAll("main button, main input, main select")) one.disabled = over;
   const idle = over || asked !== null || aborting;
   if ($("abort").disabled !== idle) $("abort").disabled = idle;
-  text($("abort-word"), over ? "over" : asked !== null ? "aborted; healing" : aborting ? "aborting …" : "ABORT");
+  text($("abort-word"), over ? "over" : asked !== null ? (state.faults.length ? "healing …" : "aborted") : aborting ? "aborting …" : "ABORT");
 };
 
 const tick = () => {
