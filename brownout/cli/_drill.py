@@ -1,6 +1,7 @@
 """A drill as `chaos gameday run` plays it: on this terminal, steered by signals and from the control room."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import click
 from brownout.gameday.abort import Abort
 from brownout.gameday.desk import Desk
 from brownout.gameday.events import Watcher
+from brownout.gameday.notify import WebhookNotifier, webhooks
 from brownout.gameday.start import Opened, Start, start
 from brownout.toolkit.signals import OrderlyExit
 from brownout.toolkit.stage import ToolkitStage
@@ -49,7 +51,7 @@ async def drilled(asked: Start, wanted: Wanted, *, now: Callable[[], datetime]) 
     signals = OrderlyExit(interrupted)
     signals.claim()
     try:
-        watched: Sequence[Opened] = (_no_room if wanted.room_port is None else _room(wanted.room_port),)
+        watched: Sequence[Opened] = (_no_room if wanted.room_port is None else _room(wanted.room_port), _notified)
         return await start(asked, now=now, say=click.echo, stage=stage, abort=abort, watched=watched)
     finally:
         signals.release()
@@ -61,12 +63,33 @@ async def _no_room(desk: Desk) -> AsyncIterator[Sequence[Watcher]]:
     yield ()
 
 
+@asynccontextmanager
+async def _notified(desk: Desk) -> AsyncIterator[Sequence[Watcher]]:
+    def undelivered(what: str) -> None:
+        click.echo(what)
+        desk.write_down(what, by="chaos gameday run")
+
+    told = webhooks(desk.plan.notify, os.environ)
+    if not told:
+        yield ()
+        return
+    async with WebhookNotifier(told, tell=undelivered) as notifier:
+        yield (notifier,)
+
+
 def _room(port: int) -> Opened:
     @asynccontextmanager
     async def opened(desk: Desk) -> AsyncIterator[Sequence[Watcher]]:
+        from brownout.gameday.alerts import routes, token_from
         from brownout.gameday.room.server import open_room
 
-        async with open_room(desk, port=port) as room:
+        token = token_from(os.environ)
+        alerts = (
+            ()
+            if token is None
+            else routes(desk.mark, step=lambda: desk.step, now=desk.now, token=token, detection=desk.plan.detection)
+        )
+        async with open_room(desk, port=port, more=alerts) as room:
             click.echo(f"control room: {room.url}")
             click.echo(f"nothing is broken before somebody takes the abort there ({', '.join(desk.plan.people.abort)})")
             yield (room.board,)

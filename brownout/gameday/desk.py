@@ -65,9 +65,14 @@ class Desk:
 
     async def note(self, what: str, *, by: str) -> Note:
         """Somebody said or decided something."""
+        note = self.write_down(what, by=by)
+        await self.tell(Noted(note=note))
+        return note
+
+    def write_down(self, what: str, *, by: str) -> Note:
+        """For the record alone: nobody is told."""
         note = Note(self.now(), by, what)
         self._minutes.note(self.drill, what, by=by, at=note.at)
-        await self.tell(Noted(note=note))
         return note
 
     async def press(self, kind: Literal["detected", "mitigated"], *, by: str) -> Mark | None:

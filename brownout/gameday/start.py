@@ -82,27 +82,28 @@ async def start(
         # A drill that could not be played to its end does not begin.
         problems = await asyncio.to_thread(problems_of_experiments, plan)
         beyond = () if problems else await asyncio.to_thread(beyond_radius, plan)
-        with _held(target, asked.instance, name, refuse):
-            facts = gather(
-                plan, moment, journal, target=target, instance=asked.instance, beyond=beyond, problems=problems
-            )
-            decision = permit(plan, moment, facts, overrides)
-            if not decision.permitted:
-                refuse(*decision.refusals)
-                raise InvalidInput(_told(plan, decision, "the drill is refused"))
-            for refusal, override in decision.overridden:
-                say(f"OVERRIDDEN by {override.by} ({override.why}): {refusal}")
-            if abort.asked is not None:
-                say("aborted before anything was started")
-                return EXIT_ABORTED
-            folder = _folder(asked.runs_dir, name)
-            played_on = stage(folder, target)
-            say(f"drill {name}: {plan.title}; {decision.abort_holder or 'nobody'} holds the abort")
-            new = _new(
-                plan, name, target, folder, instance=asked.instance, decision=decision, facts=facts, moment=moment
-            )
-            desk = Desk(name, plan, abort=abort, minutes=minutes, now=now, say=say)
-            async with AsyncExitStack() as opened:
+        # Whoever watches is let go of after the target: the last of a webhook may take a while.
+        async with AsyncExitStack() as opened:
+            with _held(target, asked.instance, name, refuse):
+                facts = gather(
+                    plan, moment, journal, target=target, instance=asked.instance, beyond=beyond, problems=problems
+                )
+                decision = permit(plan, moment, facts, overrides)
+                if not decision.permitted:
+                    refuse(*decision.refusals)
+                    raise InvalidInput(_told(plan, decision, "the drill is refused"))
+                for refusal, override in decision.overridden:
+                    say(f"OVERRIDDEN by {override.by} ({override.why}): {refusal}")
+                if abort.asked is not None:
+                    say("aborted before anything was started")
+                    return EXIT_ABORTED
+                folder = _folder(asked.runs_dir, name)
+                played_on = stage(folder, target)
+                say(f"drill {name}: {plan.title}; {decision.abort_holder or 'nobody'} holds the abort")
+                new = _new(
+                    plan, name, target, folder, instance=asked.instance, decision=decision, facts=facts, moment=moment
+                )
+                desk = Desk(name, plan, abort=abort, minutes=minutes, now=now, say=say)
                 # What cannot be opened is known before the drill is in the journal.
                 for one in watched:
                     desk.watchers += await opened.enter_async_context(one(desk))

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from brownout.gameday.events import (
@@ -19,6 +19,7 @@ from brownout.gameday.events import (
     StepEnded,
     StepTold,
 )
+from brownout.gameday.goals import counts
 from brownout.gameday.plan import GameDay
 from brownout.gameday.rows import Mark
 from brownout.report.text import line
@@ -27,6 +28,10 @@ SAMPLES = 120
 """Ticks that are kept for the small plots: a minute."""
 ENTRIES = 300
 """Of the log."""
+_HEALED = ": healed"
+"""How a run's note ends that says that a fault is off; before it stands its title (`brownout.method`)."""
+TICKS = 1.0
+"""Seconds within which a fault that is on is told of, at the latest."""
 SAID = 600
 """Characters of a note that are shown."""
 
@@ -40,6 +45,8 @@ class _Step:
     ended: float | None = None
     broken: float | None = None
     """When its first fault was seen."""
+    whole: float | None = None
+    """When the last one was gone, where none is on."""
     detected: Mark | None = None
     mitigated: Mark | None = None
 
@@ -162,6 +169,7 @@ class Board:
             "began": one.began,
             "ended": one.ended,
             "broken": one.broken,
+            "whole": one.whole,
             **marks,
         }
 
@@ -176,6 +184,7 @@ class Board:
         step = self._steps[event.number - 1]
         step.state, step.ended = event.outcome, event.at.timestamp()
         self._live = _Live()
+        self._are_on((), event.at.timestamp())
         self._entry(event.at, "step", f"{event.number}/{len(self._steps)} {step.experiment}: {event.outcome}")
 
     def _told(self, event: StepTold) -> None:
@@ -187,7 +196,12 @@ class Board:
                 if not live.total:
                     live.phase = line(told.get("text"), limit=80)
             case "note":
-                self._entry(event.at, "run", str(told.get("text")))
+                text = str(told.get("text"))
+                self._entry(event.at, "run", text)
+                # Before the next tick: after an abort there is none.
+                left = [one for one in live.faults if f"{one[0]}{_HEALED}" != line(text, limit=SAID)]
+                if len(left) < len(live.faults):
+                    self._are_on(left, event.at.timestamp())
             case "tick":
                 self._ticked(told, event.at.timestamp())
             case _:
@@ -197,10 +211,9 @@ class Board:
         live = self._live
         gap, live.at = (at - live.at if live.at else 0.0), at
         live.elapsed, live.total = float(told.get("elapsed", 0.0)), float(told.get("total", 0.0))
-        live.faults = [(line(title, limit=120), at + max(float(left), 0.0)) for title, left in told.get("faults", ())]
+        faults = [(line(title, limit=120), at + max(float(left), 0.0)) for title, left in told.get("faults", ())]
+        self._are_on(faults, at)
         live.breakers = {line(name, limit=60): str(state) for name, state in dict(told.get("breakers", {})).items()}
-        if live.faults and self._step is not None and self._step.broken is None:
-            self._step.broken = at
         errors = int(told.get("errors", 0))
         figures = {
             "rate": told.get("rate"),
@@ -213,15 +226,27 @@ class Board:
         live.figures = figures
         self._samples.append({name: value for name, value in figures.items() if name != "errors_total"})
 
+    def _are_on(self, faults: Sequence[tuple[str, float]], at: float) -> None:
+        self._live.faults, step = faults, self._step
+        if step is None:
+            return
+        if faults:
+            step.broken, step.whole = at if step.broken is None else step.broken, None
+        elif step.broken is not None and step.whole is None:
+            step.whole = at
+
     def _marked(self, mark: Mark) -> None:
+        by = f"alert {mark.by}" if mark.source == "alert" else mark.by
         if 1 <= mark.step <= len(self._steps):
             step = self._steps[mark.step - 1]
+            if step.broken is None or not counts(mark, datetime.fromtimestamp(step.broken - TICKS, UTC)):
+                self._entry(mark.at, mark.kind, f"experiment {mark.step}: before its fault; it does not count", by=by)
+                return
             if mark.kind == "detected":
                 # The first counts, whoever it was.
                 step.detected = _earlier(step.detected, mark)
             else:
                 step.mitigated = _earlier(step.mitigated, mark)
-        by = f"alert {mark.by}" if mark.source == "alert" else mark.by
         self._entry(mark.at, mark.kind, f"experiment {mark.step}", by=by)
 
     def _entry(self, at: datetime, kind: str, text: str, *, by: str | None = None) -> None:

@@ -153,7 +153,7 @@ const showGoals = () => {
   for (const [kind, goal] of GOALS) {
     const box = $("goals").querySelector(`[data-goal=${kind}]`), limit = state.goals[goal];
     const mark = step && step[kind], since = step && step.broken;
-    const until = mark ? mark.at : step && step.ended !== null ? step.ended : now();
+    const until = mark ? mark.at : step && step.whole !== null ? step.whole : now();
     const took = since ? Math.max(until - since, 0) : null;
     const bold = box.querySelector("b"), small = box.querySelector("p small"), bar = box.querySelector("progress");
     bar.value = took === null ? 0 : Math.min(took / limit, 1);
@@ -167,7 +167,7 @@ const showGoals = () => {
       text(small, "nothing has been broken yet");
     } else {
       text(bold, (missed ? "✗ " : "") + span(took));
-      text(small, step.ended !== null ? `not ${kind} by its end` : missed ? "the goal is missed" : "since it was broken");
+      text(small, step.whole !== null ? `it was whole again, and not ${kind}` : missed ? "the goal is missed" : "since it was broken");
     }
   }
 };
@@ -210,7 +210,7 @@ const showWho = () => {
   } else if (holder !== null) words = `${holder.who} does${silent}.` + (holder.offered ? ` Offered to ${holder.offered}.` : "");
   text($("holder"), words);
   refill($("me"), state.people, () => ["", ...state.people].map((name) => {
-    const option = make("option", "", name || "…");
+    const option = make("option", "", name || "choose your name");
     option.value = name;
     return option;
   }));
@@ -242,7 +242,7 @@ const show = () => {
   for (const one of document.querySelectorAll("main button, main input, main select")) one.disabled = over;
   const idle = over || asked !== null || aborting;
   if ($("abort").disabled !== idle) $("abort").disabled = idle;
-  text($("abort-word"), over ? "over" : asked !== null ? "aborted; healing" : aborting ? "aborting …" : "ABORT");
+  text($("abort-word"), over ? "over" : asked !== null ? (state.faults.length ? "healing …" : "aborted") : aborting ? "aborting …" : "ABORT");
 };
 
 const tick = () => {
@@ -310,6 +310,13 @@ const listen = () => {
   source.onmessage = hear;
 };
 
-listen();
+// A browser keeps six connections to one address at most: pages that nobody looks at must not take those that ABORT needs.
+const seen = () => document.visibilityState === "visible" || holds();
+document.addEventListener("visibilitychange", () => {
+  if (!seen()) source?.close();
+  else if (!over && source?.readyState !== EventSource.OPEN) { heard = Date.now(); listen(); }
+});
+
+if (seen()) listen();
 setInterval(tick, 250);
-setInterval(() => { if (!over && Date.now() - heard > SILENT) listen(); }, 3000);
+setInterval(() => { if (!over && seen() && Date.now() - heard > SILENT) listen(); }, 3000);

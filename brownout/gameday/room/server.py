@@ -89,7 +89,10 @@ async def open_room(
             except TimeoutError:
                 desk.abort.ask("the control room", f"nobody took the abort within {taken_within:g} s")
 
-        desk.waits_for.append(taken)
+        if room.heartbeat.may:
+            desk.waits_for.append(taken)
+        else:
+            await desk.note("nobody may hold the abort by the plan: no heartbeat is watched", by="the control room")
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         guarding = asyncio.create_task(_guard(desk, room))
         try:

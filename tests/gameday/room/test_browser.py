@@ -170,6 +170,21 @@ def test_a_connection_that_is_dropped_here_is_made_again(drill: Running, page: P
     assert not page.of("document.body.classList.contains('lost')")
 
 
+def test_pages_that_nobody_looks_at_keep_no_connection_from_abort(browser: Browser, drill: Running, page: Page) -> None:
+    page.until("state.watching === 1")
+    context = page.call("Target.getTargetInfo")["targetInfo"]["browserContextId"]
+    url = drill.room.url.split("?")[0]
+    # A browser has six connections for one address.
+    for _ in range(8):
+        other = Page.beside(browser, context, url)
+        other.call("Page.bringToFront")
+        other.until("document.visibilityState === 'visible' && state.watching === 1")
+    page.call("Page.bringToFront")
+    page.until("document.visibilityState === 'visible' && state.watching === 1")
+    page.press("A", 65, shift=True)
+    assert drill.end().outcome == "aborted"
+
+
 def test_without_the_token_there_is_nothing_to_see(browser: Browser, drill: Running) -> None:
     with Page.open(browser, drill.room.url.split("?")[0]) as page:
         page.until("document.body.innerText.includes('not open to you')")
