@@ -87,9 +87,19 @@ def test_of_several_who_noticed_the_first_counts() -> None:
         Mark(1, "detected", "person", "Ada", at(8)),
         Mark(99, "detected", "alert", "Stray", at(1)),
     ]
-    now = shown(*(Marked(mark=one) for one in marks))
+    now = shown(told(3, tick(7, broken=True)), *(Marked(mark=one) for one in marks))
     assert now["steps"][0]["detected"] == {"by": "BudgetBurns", "source": "alert", "at": T0 + 7}
     assert now["steps"][0]["mitigated"] is None
+
+
+def test_nobody_notices_a_fault_that_is_not_there_yet() -> None:
+    early = Mark(1, "detected", "person", "Ada", at(2))
+    before = Mark(1, "detected", "alert", "BudgetBurns", at(20), since=at(5))
+    now = shown(Marked(mark=early), told(10, tick(7, broken=True)), Marked(mark=before))
+    assert now["steps"][0]["detected"] is None
+    assert [one["text"] for one in now["log"] if one["kind"] == "detected"] == [
+        "experiment 1: before its fault; it does not count"
+    ] * 2
 
 
 def test_a_pause_is_shown_until_the_next_experiment_begins() -> None:
