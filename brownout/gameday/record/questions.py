@@ -95,13 +95,16 @@ def _shares(requests: Sequence[Request], of: Callable[[Request], str | None]) ->
 
 
 def _alerted(step: Step, marks: Sequence[Mark]) -> Answer:
-    alerts = [mark for mark in marks if (mark.source, mark.kind) == ("alert", "detected")]
     since = step.fault_on
+    # One that came before the fault is not about it.
+    alerts = [
+        mark
+        for mark in marks
+        if (mark.source, mark.kind) == ("alert", "detected") and (since is None or mark.at >= since)
+    ]
     if alerts:
         first = alerts[0]
-        after = (
-            "" if since is None else f", {format_seconds(max((first.at - since).total_seconds(), 0.0))} after the fault"
-        )
+        after = "" if since is None else f", {format_seconds((first.at - since).total_seconds())} after the fault"
         more = f"; {len(alerts) - 1} more" if len(alerts) > 1 else ""
         return Answer("yes", f"{line(first.by, limit=60)}{after}{more}")
     would = alert_sentence(step.run.alerts) if step.run else ""
