@@ -9,6 +9,7 @@ from brownout.gameday.record.facts import (
     WHYS,
     after_fault,
     against_goals,
+    by_the_system,
     clock,
     due,
     facts,
@@ -82,7 +83,11 @@ def _playbook(view: RecordView) -> Iterator[tuple[str, str]]:
         "Mitigate",
         _by_step(
             started,
-            lambda step: [_answer(view, step, "Failed over?"), *_marked(view, step, "mitigated")],
+            lambda step: [
+                _answer(view, step, "Failed over?"),
+                *filter(None, [by_the_system(view, step)]),
+                *_marked(view, step, "mitigated"),
+            ],
         ),
     )
     said = [f"{clock(view, one.at)}, {one.by}: {one.what}" for one in view.notes]
