@@ -95,7 +95,7 @@ def render(view: RecordView, *, beside: Path) -> str:
     )
 
 
-def told_moments(view: RecordView) -> Sequence[Told]:
+def _told(view: RecordView) -> Sequence[Told]:
     """The timeline with its times on the wall of the plan's zone, and in seconds from the drill's start."""
     zone, start = view.played.zone, view.drill.started
     return [
@@ -110,4 +110,4 @@ def _days(view: RecordView) -> list[tuple[str, list[Told]]]:
     def day(one: Told) -> str:
         return f"{one.moment.at.astimezone(zone):%a %Y-%m-%d}"
 
-    return [(name, list(found)) for name, found in groupby(told_moments(view), key=day)]
+    return [(name, list(found)) for name, found in groupby(_told(view), key=day)]
