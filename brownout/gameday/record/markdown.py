@@ -57,7 +57,7 @@ def _asked(view: RecordView) -> str:
     detect, mitigate = map(seconds, view.played.goals)
     rows = []
     for step in view.steps:
-        name = f"{code(step.experiment)}: {ICONS_OF_ALL[step.outcome]} {step.outcome}"
+        name = f"{step.number}: {code(step.experiment)}: {ICONS_OF_ALL[step.outcome]} {step.outcome}"
         found = view.answers.get(step.number)
         if found is None:
             rows.append([name, *("–" for _ in range(6))])
@@ -107,7 +107,8 @@ def _playbook(view: RecordView) -> Iterator[tuple[str, str]]:
 
 def _by_step(steps: Sequence[Step], of: Callable[[Step], Sequence[str]]) -> str:
     told = [
-        f"- {code(step.experiment)}\n" + "\n".join(f"  - {text(one, limit=600)}" for one in of(step)) for step in steps
+        f"- {step.number}: {code(step.experiment)}\n" + "\n".join(f"  - {text(one, limit=600)}" for one in of(step))
+        for step in steps
     ]
     return "\n".join(told) or "No experiment was started."
 

@@ -141,7 +141,7 @@ class RecordView:
         goal = format_seconds(self.played.goals[0])
         slowest = self.played.worst("ttd")
         took = "" if slowest is None else f", at the latest after {format_seconds(slowest)} (goal: {goal})"
-        of = "It was" if len(broken) == 1 else f"{found} of {len(broken)} failures were"
+        of = "It was" if len(broken) == 1 else f"{found} of {len(broken)} failures {'was' if found == 1 else 'were'}"
         return f"{of} detected{took}."
 
 
