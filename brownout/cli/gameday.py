@@ -119,6 +119,8 @@ def plan_(plans: Sequence[Path], count: int, since: str | None, as_json: bool) -
         shown = [
             {
                 "plan": one.plan.name,
+                "title": one.plan.title,
+                "time_zone": one.plan.schedule.zone.key,
                 "start": one.start.isoformat(),
                 "end": one.end.isoformat(),
                 "blackouts": list(one.blackouts),

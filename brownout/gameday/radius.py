@@ -55,12 +55,12 @@ def beyond_radius(plan: GameDay) -> list[str]:
 
 
 def limits_nothing(plan: GameDay) -> bool:
-    """Whether the radius is stated in vain: the target of every experiment has no traffic but the drill's own."""
+    """Whether a limit is stated in vain: the target of every experiment has no traffic but the drill's own."""
     try:
         owned = [planned_of(one.path, RunOptions(target=plan.target))[0].own_traffic for one in plan.experiments]
     except BrownoutError:
         return False
-    return plan.blast_radius != BlastRadius() and all(owned)
+    return plan.blast_radius not in (BlastRadius(), BlastRadius(traffic=1.0)) and all(owned)
 
 
 def beyond(radius: BlastRadius, topology: Topology, steps: Sequence[tuple[Step, Plan]]) -> Iterator[tuple[Step, str]]:

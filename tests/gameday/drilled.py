@@ -45,18 +45,27 @@ FAULT = timedelta(seconds=16)
 
 
 @dataclass(frozen=True)
+class Noticed:
+    """As if it had been measured."""
+
+    source: str
+    after: float
+
+
+@dataclass(frozen=True)
 class Times:
     """Of one experiment, as if they had been measured."""
 
     step: int
     ttd: float | None = None
     ttm: float | None = None
+    mitigated_by: Noticed | None = None
     recovery: float | None = None
     by_itself: bool | None = None
 
 
 def measure(_journal: Journal, _minutes: Minutes, _drill: str) -> Sequence[Times]:
-    return [Times(1, ttd=12.4, ttm=40.0, recovery=6.3, by_itself=True)]
+    return [Times(1, ttd=12.4, ttm=1.5, mitigated_by=Noticed("system", 1.5), recovery=6.3, by_itself=True)]
 
 
 def drilled(

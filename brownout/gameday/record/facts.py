@@ -139,6 +139,15 @@ def against_goals(view: RecordView, step: Step) -> Sequence[tuple[str, float | N
     return (("TTD", ttd, against(ttd, detect)), ("TTM", ttm, against(ttm, mitigate)))
 
 
+def by_the_system(view: RecordView, step: Step) -> str:
+    """How the system itself mitigated what was broken in one experiment; nothing where it did not, or too late."""
+    times = view.played.times.get(step.number)
+    first = None if times is None else times.mitigated_by
+    if first is None or first.source != "system":
+        return ""
+    return f"By the system itself: its service levels held again {format_seconds(first.after)} after the fault"
+
+
 def clock(view: RecordView, moment: datetime) -> str:
     """`14:03:12 CET`, with the date where it is not the day on which the drill started."""
     zone = view.played.zone

@@ -12,6 +12,7 @@ from brownout.gameday.record.facts import (
     WHYS,
     after_fault,
     against_goals,
+    by_the_system,
     clock,
     due,
     facts,
@@ -63,6 +64,7 @@ def render(view: RecordView, *, beside: Path) -> str:
                 "report": link(step.report, beside=beside),
                 "answers": view.answers.get(step.number, {}),
                 "goals": against_goals(view, step),
+                "by_the_system": by_the_system(view, step),
                 "blocks": step.run.blocks if step.run else [],
                 "isolated": isolated(step),
                 "hit": hit(step),
@@ -93,7 +95,7 @@ def render(view: RecordView, *, beside: Path) -> str:
     )
 
 
-def told_moments(view: RecordView) -> Sequence[Told]:
+def _told(view: RecordView) -> Sequence[Told]:
     """The timeline with its times on the wall of the plan's zone, and in seconds from the drill's start."""
     zone, start = view.played.zone, view.drill.started
     return [
@@ -108,4 +110,4 @@ def _days(view: RecordView) -> list[tuple[str, list[Told]]]:
     def day(one: Told) -> str:
         return f"{one.moment.at.astimezone(zone):%a %Y-%m-%d}"
 
-    return [(name, list(found)) for name, found in groupby(told_moments(view), key=day)]
+    return [(name, list(found)) for name, found in groupby(_told(view), key=day)]

@@ -9,6 +9,7 @@ from brownout.gameday.record.facts import (
     WHYS,
     after_fault,
     against_goals,
+    by_the_system,
     clock,
     due,
     facts,
@@ -56,7 +57,7 @@ def _asked(view: RecordView) -> str:
     detect, mitigate = map(seconds, view.played.goals)
     rows = []
     for step in view.steps:
-        name = f"{code(step.experiment)}: {ICONS_OF_ALL[step.outcome]} {step.outcome}"
+        name = f"{step.number}: {code(step.experiment)}: {ICONS_OF_ALL[step.outcome]} {step.outcome}"
         found = view.answers.get(step.number)
         if found is None:
             rows.append([name, *("–" for _ in range(6))])
@@ -82,7 +83,11 @@ def _playbook(view: RecordView) -> Iterator[tuple[str, str]]:
         "Mitigate",
         _by_step(
             started,
-            lambda step: [_answer(view, step, "Failed over?"), *_marked(view, step, "mitigated")],
+            lambda step: [
+                _answer(view, step, "Failed over?"),
+                *filter(None, [by_the_system(view, step)]),
+                *_marked(view, step, "mitigated"),
+            ],
         ),
     )
     said = [f"{clock(view, one.at)}, {one.by}: {one.what}" for one in view.notes]
@@ -102,7 +107,8 @@ def _playbook(view: RecordView) -> Iterator[tuple[str, str]]:
 
 def _by_step(steps: Sequence[Step], of: Callable[[Step], Sequence[str]]) -> str:
     told = [
-        f"- {code(step.experiment)}\n" + "\n".join(f"  - {text(one, limit=600)}" for one in of(step)) for step in steps
+        f"- {step.number}: {code(step.experiment)}\n" + "\n".join(f"  - {text(one, limit=600)}" for one in of(step))
+        for step in steps
     ]
     return "\n".join(told) or "No experiment was started."
 

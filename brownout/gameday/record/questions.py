@@ -95,13 +95,16 @@ def _shares(requests: Sequence[Request], of: Callable[[Request], str | None]) ->
 
 
 def _alerted(step: Step, marks: Sequence[Mark]) -> Answer:
-    alerts = [mark for mark in marks if (mark.source, mark.kind) == ("alert", "detected")]
     since = step.fault_on
+    # One that came before the fault is not about it.
+    alerts = [
+        mark
+        for mark in marks
+        if (mark.source, mark.kind) == ("alert", "detected") and (since is None or mark.at >= since)
+    ]
     if alerts:
         first = alerts[0]
-        after = (
-            "" if since is None else f", {format_seconds(max((first.at - since).total_seconds(), 0.0))} after the fault"
-        )
+        after = "" if since is None else f", {format_seconds((first.at - since).total_seconds())} after the fault"
         more = f"; {len(alerts) - 1} more" if len(alerts) > 1 else ""
         return Answer("yes", f"{line(first.by, limit=60)}{after}{more}")
     would = alert_sentence(step.run.alerts) if step.run else ""
@@ -114,11 +117,7 @@ def _recovered(step: Step, marks: Sequence[Mark], times: Times | None) -> Answer
         [one for one in step.run.judgement.judged if one.block in ("after", "steady-state after")] if step.run else []
     )
     unmet = [one for one in after if one.verdict.outcome != "passed"]
-    took = (
-        ""
-        if times is None or times.recovery is None
-        else f"; whole again {format_seconds(times.recovery)} after the heal"
-    )
+    took = _took(times)
     if person is not None:
         return Answer("no", f"{line(person.by, limit=60)} mitigated it{took}")
     if times is not None and times.by_itself is False and step.outcome != "aborted":
@@ -130,3 +129,11 @@ def _recovered(step: Step, marks: Sequence[Mark], times: Times | None) -> Answer
     if unmet:
         return Answer("no", f"{len(unmet)} of {len(after)} checks after the heal did not pass{took}")
     return Answer("yes", f"nobody stepped in, and all {len(after)} checks after the heal passed{took}")
+
+
+def _took(times: Times | None) -> str:
+    if times is None or times.recovery is None:
+        return ""
+    if times.recovery <= 0:
+        return "; all was well from the heal on"
+    return f"; all was well {format_seconds(times.recovery)} after the heal"

@@ -1,9 +1,11 @@
 """A drill's record as the journal and the minutes have it, for a terminal."""
 
 from datetime import datetime
+from pathlib import Path
 
 from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
+from brownout.gameday.record.view import HTML, refused
 
 
 def as_text(journal: Journal, minutes: Minutes, name: str) -> str:
@@ -30,6 +32,7 @@ def as_text(journal: Journal, minutes: Minutes, name: str) -> str:
         lines.append(f"  review due {_at(drill.review_due)}")
     for override in journal.overrides(name):
         lines.append(f"  OVERRIDDEN {override.rule} by {override.by}: {override.why} (it said: {override.refusal})")
+    lines += [f"  REFUSED    {_at(one.at)}: {one.rule}: {one.why}" for one in refused(journal, minutes, drill)]
     for step in journal.steps(name):
         where = f"  {step.folder}" if step.folder else ""
         lines.append(f"  {step.number}. {step.phase}: {step.experiment}: {step.outcome or 'did not end'}{where}")
@@ -38,6 +41,8 @@ def as_text(journal: Journal, minutes: Minutes, name: str) -> str:
     for one in journal.follow_ups(drill=name):
         state = "done" if one.closed else f"due {one.due}" if one.due else "open"
         lines.append(f"  #{one.id} {one.what} ({one.owner}; {state})")
+    if (page := Path(drill.folder) / HTML).is_file():
+        lines.append(f"  {page}")
     return "\n".join(lines)
 
 

@@ -7,6 +7,18 @@ from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
 
 
+class Noticed(Protocol):
+    """That a failure was detected or mitigated."""
+
+    @property
+    def source(self) -> str:
+        """`alert`, `person`; or `system`, where its service levels held again while the fault was on."""
+
+    @property
+    def after(self) -> float:
+        """Since the fault."""
+
+
 class Times(Protocol):
     """Of one experiment of a drill; None is what was not measured. Spans in seconds."""
 
@@ -21,6 +33,10 @@ class Times(Protocol):
     @property
     def ttm(self) -> float | None:
         """From the fault to its mitigation."""
+
+    @property
+    def mitigated_by(self) -> Noticed | None:
+        """What or who was first."""
 
     @property
     def recovery(self) -> float | None:

@@ -141,7 +141,7 @@ class RecordView:
         goal = format_seconds(self.played.goals[0])
         slowest = self.played.worst("ttd")
         took = "" if slowest is None else f", at the latest after {format_seconds(slowest)} (goal: {goal})"
-        of = "It was" if len(broken) == 1 else f"{found} of {len(broken)} failures were"
+        of = "It was" if len(broken) == 1 else f"{found} of {len(broken)} failures {'was' if found == 1 else 'were'}"
         return f"{of} detected{took}."
 
 
@@ -161,18 +161,29 @@ def view_of(
         InvalidInput: there is no drill of that name.
     """
     drill = journal.drill(name)
-    same = [one for one in journal.drills() if one.plan == drill.plan]
-    before = same[: [one.id for one in same].index(drill.id)]
-    since = before[-1].started if before else datetime.min.replace(tzinfo=UTC)
+    before = _before(journal, drill)
     return RecordView(
         _played(journal, minutes, drill, folder=folder, measure=measure),
         minutes.marks(name),
         minutes.notes(name),
         journal.overrides(name),
-        [one for one in minutes.refused(plan=drill.plan) if since < one.at <= drill.started],
+        refused(journal, minutes, drill),
         journal.follow_ups(drill=name),
         [_played(journal, minutes, one, folder=None, measure=measure) for one in before[-EARLIER:]],
     )
+
+
+def refused(journal: Journal, minutes: Minutes, drill: Drill) -> Sequence[RefusedStart]:
+    """The starts of its plan that were refused between the drill before it and this one."""
+    before = _before(journal, drill)
+    since = before[-1].started if before else datetime.min.replace(tzinfo=UTC)
+    return [one for one in minutes.refused(plan=drill.plan) if since < one.at <= drill.started]
+
+
+def _before(journal: Journal, drill: Drill) -> Sequence[Drill]:
+    """The drills of the same plan before it, the oldest first."""
+    same = [one for one in journal.drills() if one.plan == drill.plan]
+    return same[: [one.id for one in same].index(drill.id)]
 
 
 def _played(journal: Journal, minutes: Minutes, drill: Drill, *, folder: Path | None, measure: Measure) -> Played:
