@@ -1,17 +1,27 @@
 """The compose file to look around with: nothing of it is open to others, and its dashboard shows what there is."""
 
+import asyncio
+import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
+import httpx
 import pytest
 import yaml
 
+from brownout.fixtures.docker import engine
 from brownout.fixtures.docker.images import Images, variable_of
 from target_stack.metrics import GatewayMetrics
+from tests.docker.looking_around import CHAT, Compose, Prometheus, question, stampede
+from tools import compose as compose_v2
+from tools import docker_images
 
 STACK = Path(__file__).parent.parent.parent / "target-stack"
 COMPOSE: dict[str, Any] = yaml.safe_load((STACK / "compose.yaml").read_text())
@@ -24,6 +34,49 @@ SHOWN = (
     *("cache_age_seconds_bucket", "ttft_seconds_bucket", "tokens_total", "cost_usd_total", "queue_depth", "shed_total"),
     *("tombstones_pending", "retries_total", "errors_total"),
 )
+
+EMPTY = ("feature_flags_stale",)
+"""There is no service of feature flags in there."""
+DOCUMENT = {
+    "headers": {"Authorization": "Bearer look-around-admin", "Content-Type": "application/x-ndjson"},
+    "content": json.dumps(
+        {
+            "id": "deliveries",
+            "tenant": "northwind-clinic",
+            "title": "Who may sign for a delivery",
+            "text": "A delivery of medicine is signed for by the pharmacist on duty, and by nobody else.",
+        }
+    ),
+}
+MODELS = ("llm-primary", "llm-secondary")
+
+
+@pytest.fixture
+def compose() -> Compose:
+    """Docker Compose v2 with a project of the test's own."""
+    if lacks := engine.missing():
+        pytest.skip("; ".join(lacks))
+    file, plugin = STACK / "compose.yaml", ["docker", "compose"]
+    if shutil.which("docker") and not subprocess.run([*plugin, "version"], check=False, capture_output=True).returncode:
+        return Compose.of(plugin, file)
+    try:
+        return Compose.of([str(compose_v2.binary())], file)
+    except compose_v2.Unavailable as problem:
+        pytest.skip(str(problem))
+
+
+@pytest.fixture
+def prometheus_image() -> Iterator[None]:
+    """The image that the environment names; else the usual one; else a stand-in."""
+    variable = "BROWNOUT_IMAGE_PROMETHEUS"
+    usual = SERVICES["prometheus"]["image"].partition(":-")[2].rstrip("}")
+    with pytest.MonkeyPatch.context() as patch, contextlib.closing(docker.from_env()) as client:
+        if variable not in os.environ and not client.images.list(usual):
+            try:
+                patch.setenv(variable, docker_images.prometheus(client)[variable])
+            except docker_images.Unavailable as problem:
+                pytest.skip(str(problem))
+        yield
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -74,6 +127,23 @@ def _series(name: str, kind: str) -> list[str]:
     )
 
 
+def test_every_panel_asks_the_prometheus_that_is_provisioned_and_lies_over_no_other() -> None:
+    provisioned = yaml.safe_load((STACK / "compose/grafana/provisioning/datasources/prometheus.yaml").read_text())
+    (source,) = provisioned["datasources"]
+    host, port = source["url"].removeprefix("http://").split(":")
+    taken = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in DASHBOARD["panels"]
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+
+    assert {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]} == {source["uid"]}
+    assert any(one.endswith(f":{port}") for one in SERVICES[host]["ports"])
+    assert len(set(taken)) == len(taken)
+    assert max(x for x, _ in taken) < 24
+
+
 @pytest.mark.parametrize("series", SHOWN)
 def test_the_dashboard_shows(series: str) -> None:
     assert any(series in query for query in QUERIES)
@@ -85,12 +155,30 @@ def test_prometheus_takes_its_configuration() -> None:
     assert subprocess.run(argv, check=False, capture_output=True).returncode == 0
 
 
-@pytest.mark.skipif(
-    shutil.which("docker") is None
-    or subprocess.run(["docker", "compose", "version"], check=False, capture_output=True).returncode != 0,
-    reason="docker compose is not installed",
-)
-def test_docker_compose_takes_it() -> None:
-    argv = ["docker", "compose", "-f", str(STACK / "compose.yaml"), "config", "--quiet"]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+@pytest.mark.long
+@pytest.mark.process
+@pytest.mark.usefixtures("images", "prometheus_image")
+def test_it_comes_up_and_every_panel_of_the_dashboard_has_something_to_show_and_nothing_is_left(
+    compose: Compose,
+) -> None:
+    compose("config", "--quiet")
+    # All but Grafana, for which there is no stand-in.
+    services = [name for name in SERVICES if name != "grafana"]
+    try:
+        compose("up", "--wait", "--wait-timeout", "300", *services)
+        gateway, show = compose.url("gateway", 8000), Prometheus(compose.url("prometheus", 9090))
+        with httpx.Client(base_url=gateway, trust_env=False, timeout=60.0) as client:
+            assert client.post("/v1/documents", **DOCUMENT).json()["stored"] == 1
+            assert {client.post(CHAT, **question(number % 3)).status_code for number in range(30)} == {200}
+            compose("pause", "vector-db")
+            assert {client.post(CHAT, **question(100 + number)).status_code for number in range(10)} == {200}
+        # What waits for models that hang fills the queues, and the rest is shed.
+        compose("pause", *MODELS)
+        asyncio.run(stampede(gateway))
+        compose("unpause", "vector-db", *MODELS)
+        assert show.targets() == {"http://gateway:8000/metrics": "up"}
+        empty = show.until_all(query for query in QUERIES if query not in EMPTY)
+        assert empty == []
+    finally:
+        compose("down", "--volumes", "--timeout", "1")
+    assert compose.left() == []
