@@ -82,6 +82,32 @@ def test_a_pod_runs_and_a_killed_one_is_replaced(pods: Kubectl) -> None:
     assert pods("get", "pods", "--field-selector=status.phase=Running", "--output", "name") not in ("", first)
 
 
+def test_a_network_policy_cuts_one_direction_and_its_end_joins_it_again(pods: Kubectl) -> None:
+    if LOAD not in os.environ:
+        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
+    for name in ("near", "far"):
+        pods("run", name, f"--image={PAUSE}", f"--labels=name={name}", "--command", "--", "/pause", "serve", "8000")
+        pods("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+    address = {name: pods("get", "pod", name, "--output", "jsonpath={.status.podIP}") for name in ("near", "far")}
+
+    def reaches(one: str, other: str) -> bool:
+        return pods.run("exec", one, "--", "/pause", "dial", f"{address[other]}:8000").returncode == 0
+
+    assert reaches("near", "far")
+    assert reaches("far", "near")
+    cut = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "cut"},
+        "spec": {"podSelector": {"matchLabels": {"name": "far"}}, "policyTypes": ["Ingress"], "ingress": []},
+    }
+    pods("apply", "--filename", "-", given=json.dumps(cut))
+    _until(lambda: not reaches("near", "far"))
+    assert reaches("far", "near")
+    pods("delete", "networkpolicy", "cut")
+    _until(lambda: reaches("near", "far"))
+
+
 def test_the_reference_stack_comes_up_ready_and_answers(
     pods: Kubectl, images: Mapping[str, str], tmp_path: Path
 ) -> None:
@@ -111,6 +137,7 @@ def _asked(pods: Kubectl, question: str) -> dict[str, dict[str, object]]:
         return dict(json.load(response))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("built")
 def test_a_cluster_without_nodes_ends_with_its_command_and_leaves_nothing() -> None:
     code = "import os; print(os.environ['BROWNOUT_TEST_KUBECONFIG']); raise SystemExit(7)"
@@ -124,6 +151,7 @@ def test_a_cluster_without_nodes_ends_with_its_command_and_leaves_nothing() -> N
     assert _processes_of(folder.name) == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("nodes", [False, True], ids=["control plane", "node"])
 def test_a_cluster_whose_keeper_is_killed_ends_and_the_next_one_clears_up_after_it(tmp_path: Path, nodes: bool) -> None:

@@ -25,6 +25,7 @@ _PACKAGES = {
     "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
     "pause": "./pause",
     "dns": "./dns",
+    "policies": "./policies",
 }
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kubectl")
 """What a cluster without nodes needs."""
