@@ -48,19 +48,17 @@ class Kubectl:
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         return folder
 
-    def run(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        """What became of a command."""
+    def run(self, *arguments: str, timeout: float = 300, given: str = "") -> subprocess.CompletedProcess[str]:
+        """What became of a command; `given` is its standard input."""
         kubectl = shutil.which("kubectl")
         if kubectl is None:
             pytest.skip("no kubectl")
         where = [f"--kubeconfig={self.cluster.kubeconfig}", f"--context={self.cluster.context}"]
         argv = [kubectl, *where, f"--namespace={self.namespace}", *arguments]
-        return subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        return subprocess.run(argv, input=given, capture_output=True, text=True, timeout=timeout, check=False)
 
-    def __call__(self, *arguments: str, timeout: float = 300) -> str:
+    def __call__(self, *arguments: str, timeout: float = 300, given: str = "") -> str:
         """What a command says; it succeeds."""
-        done = self.run(*arguments, timeout=timeout)
+        done = self.run(*arguments, timeout=timeout, given=given)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}"
         return done.stdout.strip()

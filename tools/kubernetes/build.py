@@ -25,6 +25,7 @@ _PACKAGES = {
     "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
     "pause": "./pause",
     "dns": "./dns",
+    "policies": "./policies",
 }
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kubectl")
 """What a cluster without nodes needs."""
@@ -46,14 +47,19 @@ def version() -> str:
     return found[1]
 
 
+def folder() -> Path:
+    """Where they are kept."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "brownout" / f"kubernetes-{version()}"
+
+
 def binaries(wanted: Sequence[str] = ALL) -> Path:
     """The folder that has all of these; compiles those that are missing.
 
     Raises:
         Unavailable: there is no Go, or it could not build them.
     """
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = caches / "brownout" / f"kubernetes-{version()}"
+    cache = folder()
     missing = [name for name in wanted if not (cache / name).exists()]
     if missing and (go := shutil.which("go")) is None:
         msg = f"there is no {missing[0]} in {cache}, and no Go to build one with"
@@ -70,8 +76,8 @@ def _build(go: str, name: str, cache: Path) -> None:
     # Without a version the servers refuse what they take for a downgrade, and clients what they take for a stranger.
     stamps = {"gitVersion": version(), "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     variables = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamps.items())
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        made = Path(folder) / name
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        made = Path(scratch) / name
         argv = ["nice", "-n", "10", go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath"]
         argv += ["-ldflags", f"-s -w {variables}", "-o", str(made), _PACKAGES[name]]
         # Pure Go, so that no C compiler is needed, and one result runs on any Linux.

@@ -75,8 +75,8 @@ class Node:
         """
         kubelet = access.kubeconfig(f"system:node:{NODE}", group="system:nodes")
         proxy = access.kubeconfig("system:kube-proxy", group="")
-        resolver = access.kubeconfig("dns", group="system:masters")
-        started = [self._kube_proxy(proxy), self._dns(resolver)]
+        agents = access.kubeconfig("agents", group="system:masters")
+        started = [self._kube_proxy(proxy), *self._agents(agents)]
         self._tell([*started, self._kubelet(kubelet, str(access.authority.pair.certificate))])
         admin = str(access.kubeconfig("admin", group="system:masters"))
         kubectl = [str(self._binaries / "kubectl"), f"--kubeconfig={admin}"]
@@ -266,9 +266,11 @@ snapshotter = "overlayfs"
         argv = [str(self._binaries / "kube-proxy"), f"--config={file}"]
         return "kube-proxy", argv, str(self._logs / "kube-proxy.log")
 
-    def _dns(self, kubeconfig: Path) -> tuple[str, list[str], str]:
-        argv = [str(self._binaries / "dns"), f"--kubeconfig={kubeconfig}", f"--listen={self._network.node}:53"]
-        return "dns", argv, str(self._logs / "dns.log")
+    def _agents(self, kubeconfig: Path) -> list[tuple[str, list[str], str]]:
+        known = f"--kubeconfig={kubeconfig}"
+        dns = [str(self._binaries / "dns"), known, f"--listen={self._network.node}:53"]
+        policies = [str(self._binaries / "policies"), known]
+        return [("dns", dns, str(self._logs / "dns.log")), ("policies", policies, str(self._logs / "policies.log"))]
 
     def _import_pause(self) -> None:
         file = self._folder / "pause.tar"

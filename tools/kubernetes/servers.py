@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-_GRACE_S = 10.0
+_GRACE_S = 5.0
 _POLL_S = 0.1
 
 
@@ -16,7 +16,7 @@ class Failed(Exception):
 
 
 class Servers:
-    """What was started, in this order; ended in the other."""
+    """What was started."""
 
     def __init__(self, logs: Path) -> None:
         logs.mkdir(parents=True, exist_ok=True)
@@ -65,10 +65,11 @@ class Servers:
         return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
 
     def end(self) -> None:
-        """End all, the last one first."""
-        for process, how in reversed(self._running.values()):
+        """End all, at once: none of them has anything to keep."""
+        for process, how in self._running.values():
             with suppress(ProcessLookupError):
                 process.send_signal(how)
+        for process, _ in self._running.values():
             try:
                 process.wait(_GRACE_S)
             except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """A command, and a cluster around it."""
 
 import argparse
+import fcntl
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from tools.kubernetes import build, control_plane
+from tools.kubernetes.cgroups import Cgroup
 from tools.kubernetes.network import Network
 from tools.kubernetes.node import Node
 from tools.kubernetes.servers import Failed, Servers
@@ -23,6 +25,10 @@ Runs a command with a Kubernetes cluster of its own, which ends with it. The com
 $BROWNOUT_TEST_KUBECONFIG. The servers are compiled once (`python -m tools.kubernetes.build`: 15 minutes) and kept in
 $XDG_CACHE_HOME/brownout; etcd is Debian's package etcd-server. A node needs root, and Debian's packages docker.io,
 iptables and containernetworking-plugins; --no-nodes needs neither."""
+
+_PLACE = Path("/tmp")  # noqa: S108 - the folders in it are made by mkdtemp
+_PREFIX = "brownout-kubernetes-"
+_LOCK = "keeper"
 
 
 def main() -> int:
@@ -75,8 +81,11 @@ def _cluster(*, nodes: bool, logs: Path | None) -> Iterator[dict[str, str]]:
     began = time.monotonic()
     _needed(nodes=nodes)
     binaries = build.binaries(build.ALL if nodes else build.CONTROL_PLANE)
+    _sweep()
     # Sockets lie in there, whose paths may not be long.
-    folder = Path(tempfile.mkdtemp(prefix="brownout-kubernetes-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PLACE))
+    (folder / _LOCK).touch(mode=0o600)
+    held = _hold(folder)
     servers = Servers((logs or folder / "logs").resolve())
     network = Network.free() if nodes else Network.none()
     node = Node(folder, binaries, network, logs=servers.logs) if nodes else None
@@ -101,6 +110,31 @@ def _cluster(*, nodes: bool, logs: Path | None) -> Iterator[dict[str, str]]:
         if node is not None:
             node.close()
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _hold(folder: Path) -> int:
+    """Mark a folder as one whose keeper lives: the lock goes with the process."""
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def _sweep() -> None:
+    """Remove what those left who were killed. Their processes ended with them."""
+    for folder in _PLACE.glob(f"{_PREFIX}*"):
+        try:
+            lock = _hold(folder)
+        except OSError:
+            # It is kept, or somebody else's, or just being made.
+            continue
+        Cgroup(folder.name).remove()
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def _needed(*, nodes: bool) -> None:

@@ -1,0 +1,220 @@
+"""The cluster that tools/with_kubernetes makes: what runs on it, and that nothing of it is left."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.kubectl import Kubectl
+from tools.kubernetes import build
+
+ROOT = Path(__file__).resolve().parents[2]
+WITH_KUBERNETES = str(ROOT / "tools" / "with_kubernetes")
+PAUSE = "brownout.dev/pause:1"
+LOAD = "BROWNOUT_TEST_LOAD_IMAGES"
+"""A command that takes an archive of images on standard input; tools/with_kubernetes sets it."""
+PARTS = ("vector-db", "cache", "embedding", "llm-primary", "llm-secondary", "inference", "gateway")
+
+
+@pytest.fixture
+def pods(cluster: Cluster) -> Iterator[Kubectl]:
+    """A namespace of a cluster that runs pods."""
+    if not cluster.has_nodes:
+        pytest.skip("no pod runs here: the cluster has no node")
+    with Kubectl.in_namespace(cluster, f"pods-{uuid.uuid4().hex[:8]}") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def built() -> None:
+    """The servers, already compiled: no test compiles them."""
+    lacking = [name for name in build.CONTROL_PLANE if not (build.folder() / name).exists()]
+    if lacking or shutil.which("etcd") is None:
+        pytest.skip(f"no servers to start: {', '.join(lacking) or 'etcd'} (python -m tools.kubernetes.build)")
+
+
+@pytest.fixture
+def images(pods: Kubectl) -> Mapping[str, str]:
+    """The stack's images, on the node; the usual name of each, and what it is there."""
+    command = os.environ.get(LOAD)
+    if command is None:
+        pytest.skip(f"{LOAD} names no command that loads images")
+    engine = pytest.importorskip("brownout.fixtures.docker.engine")
+    if lacks := engine.missing():
+        pytest.skip(f"the images are made with docker: {'; '.join(lacks)}")
+    from tools import docker_images
+
+    client = engine.connect()
+    try:
+        made = docker_images.images(client)
+    except docker_images.Unavailable as problem:
+        pytest.skip(f"no images: {problem}")
+    finally:
+        client.close()
+    wanted = {
+        "pgvector/pgvector": made["BROWNOUT_IMAGE_VECTOR_DB"],
+        "valkey/valkey": made["BROWNOUT_IMAGE_CACHE"],
+        "brownout/target-stack": made["BROWNOUT_IMAGE_STACK"],
+    }
+    with subprocess.Popen(["docker", "save", *wanted.values()], stdout=subprocess.PIPE) as saved:
+        subprocess.run(shlex.split(command), stdin=saved.stdout, capture_output=True, check=True)
+    return wanted
+
+
+def test_a_pod_runs_and_a_killed_one_is_replaced(pods: Kubectl) -> None:
+    if LOAD not in os.environ:
+        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
+    pods("create", "deployment", "idle", f"--image={PAUSE}")
+    pods("rollout", "status", "deployment/idle", "--timeout=120s")
+    first = pods("get", "pods", "--output", "name")
+    pods("delete", first, "--grace-period=0", "--force")
+    pods("rollout", "status", "deployment/idle", "--timeout=120s")
+    assert pods("get", "pods", "--field-selector=status.phase=Running", "--output", "name") not in ("", first)
+
+
+def test_a_network_policy_cuts_one_direction_and_its_end_joins_it_again(pods: Kubectl) -> None:
+    if LOAD not in os.environ:
+        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
+    for name in ("near", "far"):
+        pods("run", name, f"--image={PAUSE}", f"--labels=name={name}", "--command", "--", "/pause", "serve", "8000")
+        pods("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+    address = {name: pods("get", "pod", name, "--output", "jsonpath={.status.podIP}") for name in ("near", "far")}
+
+    def reaches(one: str, other: str) -> bool:
+        return pods.run("exec", one, "--", "/pause", "dial", f"{address[other]}:8000").returncode == 0
+
+    assert reaches("near", "far")
+    assert reaches("far", "near")
+    cut = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "cut"},
+        "spec": {"podSelector": {"matchLabels": {"name": "far"}}, "policyTypes": ["Ingress"], "ingress": []},
+    }
+    pods("apply", "--filename", "-", given=json.dumps(cut))
+    _until(lambda: not reaches("near", "far"))
+    assert reaches("far", "near")
+    pods("delete", "networkpolicy", "cut")
+    _until(lambda: reaches("near", "far"))
+
+
+def test_the_reference_stack_comes_up_ready_and_answers(
+    pods: Kubectl, images: Mapping[str, str], tmp_path: Path
+) -> None:
+    overlay = Kubectl.overlay(tmp_path, ROOT / "target-stack" / "kubernetes", images=images)
+    pods("label", "namespace", pods.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    pods("apply", "--kustomize", str(overlay))
+    for part in PARTS:
+        kind = "statefulset" if part in ("vector-db", "cache") else "deployment"
+        pods("rollout", "status", f"{kind}/{part}", "--timeout=240s")
+    answer = _asked(pods, "Who may sign for a delivery?")
+    assert answer["serving"]["degradation_level"] == 0
+    # By its service: which of the two workers it was, the gateway does not know.
+    assert answer["serving"]["provider"].startswith("inference-")
+    eviction = tmp_path / "eviction.json"
+    metadata = {"name": "vector-db-0", "namespace": pods.namespace}
+    eviction.write_text(json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}))
+    path = f"/api/v1/namespaces/{pods.namespace}/pods/vector-db-0/eviction"
+    assert "disruption budget" in pods.run("create", "--raw", path, "--filename", str(eviction)).stderr
+
+
+def _asked(pods: Kubectl, question: str) -> dict[str, dict[str, object]]:
+    address = pods("get", "service", "gateway", "--output", "jsonpath={.spec.clusterIP}")
+    body = json.dumps({"messages": [{"role": "user", "content": question}]}).encode()
+    headers = {"Authorization": "Bearer look-around", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://{address}:8000/v1/chat/completions", body, headers)
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - an address of ours
+        return dict(json.load(response))
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("built")
+def test_a_cluster_without_nodes_ends_with_its_command_and_leaves_nothing() -> None:
+    code = "import os; print(os.environ['BROWNOUT_TEST_KUBECONFIG']); raise SystemExit(7)"
+    done = subprocess.run(
+        [WITH_KUBERNETES, "--no-nodes", sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 7, done.stderr
+    folder = Path(done.stdout.strip()).parent
+    assert folder.name.startswith("brownout-kubernetes-")
+    assert not folder.exists()
+    assert _processes_of(folder.name) == []
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("nodes", [False, True], ids=["control plane", "node"])
+def test_a_cluster_whose_keeper_is_killed_ends_and_the_next_one_clears_up_after_it(tmp_path: Path, nodes: bool) -> None:
+    if nodes and (lacking := _lacking_for_nodes()):
+        pytest.skip(lacking)
+    options = [] if nodes else ["--no-nodes"]
+    told = tmp_path / "told"
+    code = f"""if True:
+        import os, pathlib, time
+        keeper = os.getppid()
+        pathlib.Path({str(told)!r}).write_text(os.environ["KUBECONFIG"])
+        while os.getppid() == keeper:
+            time.sleep(0.1)
+    """
+    keeper = subprocess.Popen([WITH_KUBERNETES, *options, sys.executable, "-c", code])
+    try:
+        _until(lambda: told.exists() and told.read_text() != "")
+        folder = Path(told.read_text()).parent
+        assert _processes_of(folder.name)
+        assert bool(_cgroups_of(folder.name)) == nodes
+    finally:
+        keeper.kill()
+        keeper.wait()
+    _until(lambda: not _processes_of(folder.name))
+    assert folder.exists()
+    subprocess.run([WITH_KUBERNETES, "--no-nodes", "true"], check=True)
+    assert not folder.exists()
+    assert _cgroups_of(folder.name) == []
+
+
+def test_an_unknown_command_is_one_message_and_starts_nothing() -> None:
+    done = subprocess.run([WITH_KUBERNETES, "--no-nodes"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "which command?" in done.stderr
+
+
+def _until(there: Callable[[], bool]) -> None:
+    end = time.monotonic() + 180
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def _lacking_for_nodes() -> str:
+    needed = {"containerd": "docker.io", "/usr/lib/cni/bridge": "containernetworking-plugins"}
+    lacking = [package for command, package in needed.items() if shutil.which(command) is None]
+    lacking += [name for name in build.ALL if not (build.folder() / name).exists()]
+    if os.geteuid() != 0:
+        lacking.append("root")
+    return f"a node needs {', '.join(lacking)}" if lacking else ""
+
+
+def _cgroups_of(name: str) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").glob(f"*/{name}"))
+
+
+def _processes_of(name: str) -> list[str]:
+    found = []
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = one.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if name in command:
+            found.append(command)
+    return found
