@@ -132,17 +132,19 @@ def selected(experiment: Experiment, options: RunOptions) -> tuple[str, TargetFa
     return name, factory, topology
 
 
-def check(path: Path, *, target: str | None = None, settings: Sequence[str] = ()) -> str:
+def check(
+    path: Path, *, target: str | None = None, settings: Sequence[str] = (), attachment: Attachment = NOWHERE
+) -> str:
     """Read an experiment and check it against its target, whose name it returns. Starts and writes nothing.
 
-    `target` and `settings` are as in `RunOptions`.
+    `target`, `settings` and `attachment` are as in `RunOptions`.
 
     Raises:
         InvalidInput: something that was written is wrong.
         EnvironmentProblem: this machine cannot use the target.
     """
     experiment = read_experiment(path)
-    name, _, _ = selected(experiment, RunOptions(target=target, settings=settings))
+    name, _, _ = selected(experiment, RunOptions(target=target, settings=settings, attachment=attachment))
     check_samples(experiment)
     return name
 

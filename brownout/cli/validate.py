@@ -10,6 +10,9 @@ from chaostoolkit.commands.validate import validate as chaostoolkit_validate
 @click.option(
     "--target", metavar="NAME|FILE", help="Check it against this target. [default: the file's, else embedded]"
 )
+@click.option("--context", metavar="NAME", help="For --target kubernetes, as for `chaos run`.")
+@click.option("--namespace", metavar="NAME", help="Likewise.")
+@click.option("--description", type=click.Path(path_type=Path), metavar="FILE", help="Likewise.")
 @click.pass_context
 def _validate(ctx: click.Context, /, source: str, target: str | None, **options: Any) -> None:
     """Validate the experiment in SOURCE, a Brownout or a Chaos Toolkit experiment; starts nothing.
@@ -17,18 +20,20 @@ def _validate(ctx: click.Context, /, source: str, target: str | None, **options:
     A Brownout experiment is checked against its target: services, links, faults that it can do, settings.
     """
     from brownout.cli._told import told
+    from brownout.attachment import Attachment
     from brownout.reader import looks_like_chaostoolkit
 
+    attachment = Attachment(*(options.pop(name) for name in ("context", "namespace", "description")))
     if looks_like_chaostoolkit(source):
-        if target is not None:
-            msg = f"{source} is a Chaos Toolkit experiment, which does not know --target"
+        if given := [*(["--target"] if target is not None else []), *attachment.given]:
+            msg = f"{source} is a Chaos Toolkit experiment, which does not know {', '.join(given)}"
             raise click.UsageError(msg, ctx)
         ctx.invoke(chaostoolkit_validate, source=source, **options)
         return
     with told():
         from brownout.prepare import check
 
-        name = check(Path(source), target=target)
+        name = check(Path(source), target=target, attachment=attachment)
     click.echo(f"{source} is valid for the {name} target")
 
 

@@ -22,6 +22,7 @@ from brownout.fixtures.kubernetes.api import Api, Call, Refused
 from brownout.fixtures.kubernetes.breaking import Breaking
 from brownout.fixtures.kubernetes.ledger import Ledger
 from brownout.fixtures.kubernetes.namespace import Namespace
+from brownout.fixtures.kubernetes.planning import Engine
 from brownout.fixtures.kubernetes.reader import read_description
 from tests.kubernetes.cluster import Cluster
 
@@ -91,6 +92,15 @@ class Shop:
         operations = [{"op": "add", "path": f"/spec/{key}", "value": value} for key, value in fields.items()]
         await self.api.do(Call("PATCH", self.path(kind, name), operations))
 
+    async def apply(self, manifest: Path) -> None:
+        """Rights, as they are shipped."""
+        for one in yaml.safe_load_all(await asyncio.to_thread(manifest.read_text)):
+            kind = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}[one["kind"]]
+            group = "/api/v1" if kind == "serviceaccounts" else "/apis/rbac.authorization.k8s.io/v1"
+            for subject in one.get("subjects") or []:
+                subject["namespace"] = self.namespace
+            await self.api.do(Call("POST", f"{group}/namespaces/{self.namespace}/{kind}", one))
+
     async def pods(self, app: str) -> list[Any]:
         found = await self.api.list(self.path("pods"), labels=f"app={app}")
         return [one for one in found if "deletionTimestamp" not in one["metadata"]]
@@ -138,7 +148,7 @@ def opened(cluster: Cluster, folder: Path) -> Iterator[Shop]:
 
 
 @contextlib.asynccontextmanager
-async def breaking(shop: Shop, kubeconfig: Path | None = None) -> AsyncIterator[Breaking]:
+async def breaking(shop: Shop, kubeconfig: Path | None = None, *, engine: Engine = "own") -> AsyncIterator[Breaking]:
     """Attached by the restricted account, with every service ready."""
     api = Api.of(kubeconfig=str(kubeconfig or shop.restricted), context="restricted")
     try:
@@ -150,7 +160,7 @@ async def breaking(shop: Shop, kubeconfig: Path | None = None) -> AsyncIterator[
             return all(one.ready for one in namespace.states())
 
         await shop.until(ready)
-        made = Breaking(namespace, Ledger(api, shop.namespace), run="test", holder="test")
+        made = Breaking(namespace, Ledger(api, shop.namespace), run="test", holder="test", engine=engine)
         yield made
         await made.close()
     finally:
@@ -163,12 +173,7 @@ async def _make(shop: Shop) -> None:
     await shop.make("deployments", workload("Deployment", "gateway", replicas=1))
     await shop.make("deployments", workload("Deployment", "inference", replicas=4))
     await shop.make("statefulsets", workload("StatefulSet", "store", replicas=1))
-    for one in yaml.safe_load_all((SHIPPED / "rbac.yaml").read_text()):
-        kind = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}[one["kind"]]
-        group = "/api/v1" if kind == "serviceaccounts" else "/apis/rbac.authorization.k8s.io/v1"
-        for subject in one.get("subjects") or []:
-            subject["namespace"] = shop.namespace
-        await shop.api.do(Call("POST", f"{group}/namespaces/{shop.namespace}/{kind}", one))
+    await shop.apply(SHIPPED / "rbac.yaml")
     shop.restricted.write_text(json.dumps(await _account(shop)))
 
 
