@@ -19,8 +19,8 @@ def _validate(ctx: click.Context, /, source: str, target: str | None, **options:
 
     A Brownout experiment is checked against its target: services, links, faults that it can do, settings.
     """
-    from brownout.cli._told import told
     from brownout.attachment import Attachment
+    from brownout.cli._told import told
     from brownout.reader import looks_like_chaostoolkit
 
     attachment = Attachment(*(options.pop(name) for name in ("context", "namespace", "description")))

@@ -95,7 +95,7 @@ class Shop:
     async def apply(self, manifest: Path) -> None:
         """Rights, as they are shipped."""
         for one in yaml.safe_load_all(await asyncio.to_thread(manifest.read_text)):
-            kind = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}[one["kind"]]
+            kind = f"{one['kind'].lower()}s"
             group = "/api/v1" if kind == "serviceaccounts" else "/apis/rbac.authorization.k8s.io/v1"
             for subject in one.get("subjects") or []:
                 subject["namespace"] = self.namespace
