@@ -14,4 +14,4 @@ class Cluster:
     kubeconfig: Path
     context: str
     has_nodes: bool
-    """Pods run. Without, there is a control plane alone: objects are kept, checked and controlled, but nothing starts."""
+    """Pods run. Without, there is a control plane alone: objects are kept and controlled, but nothing starts."""

@@ -111,7 +111,8 @@ class Shop:
                 await asyncio.sleep(0.1)
 
 
-def workload(kind: str, name: str, *, replicas: int) -> dict[str, Any]:
+def workload(kind: str, name: str, *, replicas: int, image: str | None = None) -> dict[str, Any]:
+    """With an image its pods really run, and are ready as soon as they do."""
     labels = {"app": name}
     container = {
         "name": "main",
@@ -119,7 +120,14 @@ def workload(kind: str, name: str, *, replicas: int) -> dict[str, Any]:
         "resources": {"requests": {"memory": "96Mi"}, "limits": {"memory": "128Mi"}},
         "readinessProbe": {"httpGet": {"path": "/", "port": 8080}},
     }
-    template = {"metadata": {"labels": labels}, "spec": {"schedulerName": "nobody", "containers": [container]}}
+    template: dict[str, Any] = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    if image is None:
+        template["spec"]["schedulerName"] = "nobody"
+    else:
+        container |= {"image": image, "imagePullPolicy": "IfNotPresent"}
+        container["resources"] = {"requests": {"memory": "16Mi"}, "limits": {"memory": "32Mi"}}
+        del container["readinessProbe"]
+        template["spec"]["terminationGracePeriodSeconds"] = 1
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     if kind == "StatefulSet":
         spec["serviceName"] = name
@@ -127,16 +135,17 @@ def workload(kind: str, name: str, *, replicas: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def opened(cluster: Cluster, folder: Path) -> Iterator[Shop]:
-    """One that is up, and goes with everything in it."""
+def opened(cluster: Cluster, folder: Path, *, image: str | None = None) -> Iterator[Shop]:
+    """One that is up, and goes with everything in it; with an image its pods are the cluster's to run."""
     api = Api.of(kubeconfig=str(cluster.kubeconfig), context=cluster.context)
     name = f"brownout-test-{secrets.token_hex(4)}"
     shop = Shop(api, name, folder, cluster)
     ended = threading.Event()
     kubelet = threading.Thread(target=_stand_in, args=(api, shop, ended), daemon=True)
     try:
-        asyncio.run(_make(shop))
-        kubelet.start()
+        asyncio.run(_make(shop, image))
+        if image is None:
+            kubelet.start()
         yield shop
     finally:
         ended.set()
@@ -167,12 +176,12 @@ async def breaking(shop: Shop, kubeconfig: Path | None = None, *, engine: Engine
         api.close()
 
 
-async def _make(shop: Shop) -> None:
+async def _make(shop: Shop, image: str | None) -> None:
     metadata = {"name": shop.namespace, "labels": {"brownout.dev/chaos": "allowed"}}
     await shop.api.do(Call("POST", "/api/v1/namespaces", {"metadata": metadata}))
-    await shop.make("deployments", workload("Deployment", "gateway", replicas=1))
-    await shop.make("deployments", workload("Deployment", "inference", replicas=4))
-    await shop.make("statefulsets", workload("StatefulSet", "store", replicas=1))
+    await shop.make("deployments", workload("Deployment", "gateway", replicas=1, image=image))
+    await shop.make("deployments", workload("Deployment", "inference", replicas=4, image=image))
+    await shop.make("statefulsets", workload("StatefulSet", "store", replicas=1, image=image))
     await shop.apply(SHIPPED / "rbac.yaml")
     shop.restricted.write_text(json.dumps(await _account(shop)))
 
