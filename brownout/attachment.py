@@ -13,11 +13,14 @@ class Attachment:
     namespace: str | None = None
     description: Path | None = None
     """What its services and links are; None for those of the reference stack."""
+    engine: str | None = None
+    """Who does the work there; None for the target itself."""
 
     @property
     def given(self) -> tuple[str, ...]:
         """The options that say anything."""
         said = {"--context": self.context, "--namespace": self.namespace, "--description": self.description}
+        said["--engine"] = self.engine
         return tuple(name for name, value in said.items() if value is not None)
 
 

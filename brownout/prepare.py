@@ -142,8 +142,6 @@ def selected(experiment: Experiment, options: RunOptions) -> tuple[str, TargetFa
 def check(path: Path, options: RunOptions = AS_WRITTEN) -> str:
     """Read an experiment and check it against its target, whose name it returns. Starts and writes nothing.
 
-    `target`, `proxy` and `settings` are as in `RunOptions`.
-
     Raises:
         InvalidInput: something that was written is wrong.
         EnvironmentProblem: this machine cannot use the target.

@@ -309,6 +309,29 @@ class Rehearses(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class CompiledStep:
+    """One breakage of an experiment, to be said to somebody else who does it."""
+
+    name: str
+    """For the object that it becomes: lower-case letters, digits and `-`."""
+    duration: float
+    place: Place
+    breakage: Breakage
+
+
+@runtime_checkable
+class CompilesTo(Protocol):
+    """A target whose faults another engine can do."""
+
+    async def compiled(self, to: str, steps: Sequence[CompiledStep]) -> Sequence[Mapping[str, Any]]:
+        """What that engine is told, one object for each, in order.
+
+        Raises:
+            BrownoutError: it knows no such engine, or that one cannot be told this.
+        """
+
+
 @runtime_checkable
 class KeepsLedger(Protocol):
     """A target whose faults are written down where they act as well, so that anybody can heal them from anywhere."""

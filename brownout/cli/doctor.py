@@ -102,7 +102,6 @@ def _kubernetes() -> Finding:
     import importlib.util
     import os
     from pathlib import Path
-    from shutil import which
 
     configs = [Path(one) for one in os.environ.get("KUBECONFIG", "~/.kube/config").split(os.pathsep) if one]
     config = next((one for one in configs if one.expanduser().is_file()), None)
@@ -110,7 +109,7 @@ def _kubernetes() -> Finding:
     if config is None and not inside:
         return Finding("Kubernetes", "absent", "no kubeconfig, and this is no pod")
     where = f"kubeconfig {config}" if config else "inside a cluster"
-    lacks = [] if which("kubectl") else ["no kubectl on PATH"]
+    lacks = []
     if importlib.util.find_spec("kubernetes") is None:
         lacks.append("package kubernetes is not installed")
     return Finding("Kubernetes", "absent" if lacks else "ok", "; ".join([where, *lacks]))

@@ -18,7 +18,7 @@ _OURS = frozenset(
     {
         *("target", "proxy", "scale", "seed", "setting", "port", "runs_dir", "instance"),
         *("prometheus", "no_abort", "as_json", "events"),
-        *("context", "namespace", "description", "dry_run"),
+        *("context", "namespace", "description", "engine", "dry_run"),
     }
 )
 _THEIRS = frozenset(
@@ -97,6 +97,11 @@ def _given(ctx: click.Context, names: frozenset[str | None]) -> list[str]:
     metavar="FILE",
     help="Which workloads are its services and links.  [default: those of target-stack/kubernetes]",
 )
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help="Have this do what it can: chaos-mesh, where that is installed (kubernetes).  [default: Brownout itself]",
+)
 @click.option("--dry-run", is_flag=True, help="Show every call that the faults would make, and do none (kubernetes).")
 @click.pass_context
 def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
@@ -127,7 +132,7 @@ def _run(ctx: click.Context, /, source: str, **options: Any) -> None:
     if as_json and str(events) == "-":
         msg = "--json and --events - both want stdout: give --events a file"
         raise click.UsageError(msg, ctx)
-    attachment = Attachment(ours.pop("context"), ours.pop("namespace"), ours.pop("description"))
+    attachment = Attachment(*(ours.pop(name) for name in ("context", "namespace", "description", "engine")))
     dry_run = ours.pop("dry_run")
     run_options = RunOptions(
         settings=ours.pop("setting"),

@@ -22,6 +22,7 @@ from brownout.fixtures.kubernetes.api import Api, Call, Refused
 from brownout.fixtures.kubernetes.breaking import Breaking
 from brownout.fixtures.kubernetes.ledger import Ledger
 from brownout.fixtures.kubernetes.namespace import Namespace
+from brownout.fixtures.kubernetes.planning import Engine
 from brownout.fixtures.kubernetes.reader import read_description
 from tests.kubernetes.cluster import Cluster
 
@@ -91,6 +92,15 @@ class Shop:
         operations = [{"op": "add", "path": f"/spec/{key}", "value": value} for key, value in fields.items()]
         await self.api.do(Call("PATCH", self.path(kind, name), operations))
 
+    async def apply(self, manifest: Path) -> None:
+        """Rights, as they are shipped."""
+        for one in yaml.safe_load_all(await asyncio.to_thread(manifest.read_text)):
+            kind = f"{one['kind'].lower()}s"
+            group = "/api/v1" if kind == "serviceaccounts" else "/apis/rbac.authorization.k8s.io/v1"
+            for subject in one.get("subjects") or []:
+                subject["namespace"] = self.namespace
+            await self.api.do(Call("POST", f"{group}/namespaces/{self.namespace}/{kind}", one))
+
     async def pods(self, app: str) -> list[Any]:
         found = await self.api.list(self.path("pods"), labels=f"app={app}")
         return [one for one in found if "deletionTimestamp" not in one["metadata"]]
@@ -101,7 +111,8 @@ class Shop:
                 await asyncio.sleep(0.1)
 
 
-def workload(kind: str, name: str, *, replicas: int) -> dict[str, Any]:
+def workload(kind: str, name: str, *, replicas: int, image: str | None = None) -> dict[str, Any]:
+    """With an image its pods really run, and are ready as soon as they do."""
     labels = {"app": name}
     container = {
         "name": "main",
@@ -109,7 +120,14 @@ def workload(kind: str, name: str, *, replicas: int) -> dict[str, Any]:
         "resources": {"requests": {"memory": "96Mi"}, "limits": {"memory": "128Mi"}},
         "readinessProbe": {"httpGet": {"path": "/", "port": 8080}},
     }
-    template = {"metadata": {"labels": labels}, "spec": {"schedulerName": "nobody", "containers": [container]}}
+    template: dict[str, Any] = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    if image is None:
+        template["spec"]["schedulerName"] = "nobody"
+    else:
+        container |= {"image": image, "imagePullPolicy": "IfNotPresent"}
+        container["resources"] = {"requests": {"memory": "16Mi"}, "limits": {"memory": "32Mi"}}
+        del container["readinessProbe"]
+        template["spec"]["terminationGracePeriodSeconds"] = 1
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     if kind == "StatefulSet":
         spec["serviceName"] = name
@@ -117,16 +135,17 @@ def workload(kind: str, name: str, *, replicas: int) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def opened(cluster: Cluster, folder: Path) -> Iterator[Shop]:
-    """One that is up, and goes with everything in it."""
+def opened(cluster: Cluster, folder: Path, *, image: str | None = None) -> Iterator[Shop]:
+    """One that is up, and goes with everything in it; with an image its pods are the cluster's to run."""
     api = Api.of(kubeconfig=str(cluster.kubeconfig), context=cluster.context)
     name = f"brownout-test-{secrets.token_hex(4)}"
     shop = Shop(api, name, folder, cluster)
     ended = threading.Event()
     kubelet = threading.Thread(target=_stand_in, args=(api, shop, ended), daemon=True)
     try:
-        asyncio.run(_make(shop))
-        kubelet.start()
+        asyncio.run(_make(shop, image))
+        if image is None:
+            kubelet.start()
         yield shop
     finally:
         ended.set()
@@ -138,7 +157,7 @@ def opened(cluster: Cluster, folder: Path) -> Iterator[Shop]:
 
 
 @contextlib.asynccontextmanager
-async def breaking(shop: Shop, kubeconfig: Path | None = None) -> AsyncIterator[Breaking]:
+async def breaking(shop: Shop, kubeconfig: Path | None = None, *, engine: Engine = "own") -> AsyncIterator[Breaking]:
     """Attached by the restricted account, with every service ready."""
     api = Api.of(kubeconfig=str(kubeconfig or shop.restricted), context="restricted")
     try:
@@ -150,25 +169,20 @@ async def breaking(shop: Shop, kubeconfig: Path | None = None) -> AsyncIterator[
             return all(one.ready for one in namespace.states())
 
         await shop.until(ready)
-        made = Breaking(namespace, Ledger(api, shop.namespace), run="test", holder="test")
+        made = Breaking(namespace, Ledger(api, shop.namespace), run="test", holder="test", engine=engine)
         yield made
         await made.close()
     finally:
         api.close()
 
 
-async def _make(shop: Shop) -> None:
+async def _make(shop: Shop, image: str | None) -> None:
     metadata = {"name": shop.namespace, "labels": {"brownout.dev/chaos": "allowed"}}
     await shop.api.do(Call("POST", "/api/v1/namespaces", {"metadata": metadata}))
-    await shop.make("deployments", workload("Deployment", "gateway", replicas=1))
-    await shop.make("deployments", workload("Deployment", "inference", replicas=4))
-    await shop.make("statefulsets", workload("StatefulSet", "store", replicas=1))
-    for one in yaml.safe_load_all((SHIPPED / "rbac.yaml").read_text()):
-        kind = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}[one["kind"]]
-        group = "/api/v1" if kind == "serviceaccounts" else "/apis/rbac.authorization.k8s.io/v1"
-        for subject in one.get("subjects") or []:
-            subject["namespace"] = shop.namespace
-        await shop.api.do(Call("POST", f"{group}/namespaces/{shop.namespace}/{kind}", one))
+    await shop.make("deployments", workload("Deployment", "gateway", replicas=1, image=image))
+    await shop.make("deployments", workload("Deployment", "inference", replicas=4, image=image))
+    await shop.make("statefulsets", workload("StatefulSet", "store", replicas=1, image=image))
+    await shop.apply(SHIPPED / "rbac.yaml")
     shop.restricted.write_text(json.dumps(await _account(shop)))
 
 

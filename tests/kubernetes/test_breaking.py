@@ -1,11 +1,13 @@
 """Every fault does what it says to a real API server, with no rights but the shipped role's, and is undone."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from brownout.breakage import (
     Blackhole,
@@ -27,7 +29,7 @@ from brownout.fixtures.kubernetes import KubernetesTarget
 from brownout.fixtures.kubernetes.api import Api, Call, Refused
 from brownout.fixtures.kubernetes.rollouts import NO_IMAGE
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.shop import Shop, breaking, opened
+from tests.kubernetes.shop import SHIPPED, Shop, breaking, opened
 
 pytestmark = pytest.mark.process
 INFERENCE = ServicePlace("inference")
@@ -247,7 +249,54 @@ def test_where_policies_allow_that_link_alone_they_are_narrowed_and_put_back(sho
     asyncio.run(play())
 
 
-def test_a_node_is_not_drained_without_the_right_to(shop: Shop) -> None:
+def test_a_drained_node_is_cordoned_and_emptied_as_budgets_allow_and_uncordoned(shop: Shop) -> None:
+    node, rights = f"{shop.namespace}-node", "/apis/rbac.authorization.k8s.io/v1"
+    roles, bindings = f"{rights}/clusterroles", f"{rights}/clusterrolebindings"
+
+    async def play() -> None:
+        async with breaking(shop) as it:
+            await shop.api.do(Call("POST", "/api/v1/nodes", {"metadata": {"name": node}}))
+            role = yaml.safe_load(await asyncio.to_thread((SHIPPED / "rbac-nodes.yaml").read_text))
+            role["metadata"]["name"] = shop.namespace
+            await shop.api.do(Call("POST", roles, role))
+            subject = {"kind": "ServiceAccount", "name": "brownout", "namespace": shop.namespace}
+            ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": shop.namespace}
+            body = {"metadata": {"name": shop.namespace}, "roleRef": ref, "subjects": [subject]}
+            await shop.api.do(Call("POST", bindings, body))
+            before = set()
+            for pod in await shop.pods("inference"):
+                before.add(pod["metadata"]["uid"])
+                target = {"target": {"apiVersion": "v1", "kind": "Node", "name": node}}
+                path = shop.path("pods", pod["metadata"]["name"]) + "/binding"
+                await shop.api.do(Call("POST", path, {"metadata": {"name": pod["metadata"]["name"]}, **target}))
+            spec = {"minAvailable": 3, "selector": {"matchLabels": {"app": "inference"}}}
+            await shop.make("poddisruptionbudgets", {"metadata": {"name": "most"}, "spec": spec})
+            await it.inject(INFERENCE, Drain(), lease="run.1", ttl=5.0)
+            least = 4
+
+            async def emptied() -> bool:
+                nonlocal least
+                pods = await shop.pods("inference")
+                least = min(least, len(pods))
+                return not before & {one["metadata"]["uid"] for one in pods}
+
+            await shop.until(emptied)
+            assert (await shop.api.get(f"/api/v1/nodes/{node}"))["spec"]["unschedulable"] is True
+            assert (await it.prove("run.1")).works
+            await it.heal("run.1")
+            assert "unschedulable" not in (await shop.api.get(f"/api/v1/nodes/{node}"))["spec"]
+            assert least >= 3
+
+    try:
+        asyncio.run(play())
+    finally:
+        made = [f"{one}/{shop.namespace}" for one in (roles, bindings)]
+        for path in (f"/api/v1/nodes/{node}", *made, shop.path("poddisruptionbudgets", "most")):
+            with contextlib.suppress(Refused):
+                asyncio.run(shop.api.do(Call("DELETE", path)))
+
+
+def test_a_pod_that_is_on_no_node_has_none_to_be_drained(shop: Shop) -> None:
     async def play() -> None:
         async with breaking(shop) as it:
             with pytest.raises(FaultError, match="is on no node yet"):

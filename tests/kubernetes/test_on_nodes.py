@@ -1,0 +1,103 @@
+"""Where pods really run: what the kubelet makes of a fault, and that it makes all well again."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from brownout.breakage import Breakage, FailImagePull, FailReadiness, Kill, ScaleToZero, ServicePlace
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.shop import Shop, breaking, opened
+
+pytestmark = pytest.mark.process
+PAUSE = "brownout.dev/pause:1"
+"""An image that tools/with_kubernetes puts on its node: a program that pauses."""
+INFERENCE = ServicePlace("inference")
+
+
+@pytest.fixture(scope="module")
+def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    if not cluster.has_nodes:
+        pytest.skip("no pod runs here: the cluster has no node")
+    with opened(cluster, tmp_path_factory.mktemp("shop"), image=PAUSE) as found:
+        if not asyncio.run(has_pause(found)):
+            pytest.skip(f"no node has the image {PAUSE}, which tools/with_kubernetes puts on its own")
+        yield found
+
+
+async def has_pause(shop: Shop) -> bool:
+    nodes = await shop.api.list("/api/v1/nodes")
+    images = [name for node in nodes for image in node["status"].get("images") or [] for name in image["names"]]
+    return any(name.endswith(PAUSE) for name in images)
+
+
+async def waiting(shop: Shop) -> set[str]:
+    """Why containers of inference do not run."""
+    pods = await shop.pods("inference")
+    states = [one["state"] for pod in pods for one in pod["status"].get("containerStatuses") or []]
+    return {state["waiting"].get("reason", "") for state in states if "waiting" in state}
+
+
+async def running(shop: Shop) -> list[bool]:
+    """Of every pod of inference that runs, whether it is ready."""
+    pods = [pod for pod in await shop.pods("inference") if pod["status"].get("phase") == "Running"]
+    return [any(one["type"] == "Ready" and one["status"] == "True" for one in p["status"]["conditions"]) for p in pods]
+
+
+def during(shop: Shop, place: ServicePlace, breakage: Breakage, seen: Any) -> None:
+    """Break it, wait until something is seen, and have it whole again."""
+
+    async def play() -> None:
+        async with breaking(shop) as it:
+            await it.inject(place, breakage, lease="run.1", ttl=5.0)
+            await shop.until(seen)
+            proof = await it.prove("run.1")
+            assert proof.works, proof.summary
+            await it.heal("run.1")
+
+            async def whole() -> bool:
+                return await running(shop) == [True] * 4 and len(await shop.pods("inference")) == 4
+
+            await shop.until(whole)
+
+    asyncio.run(play())
+
+
+def test_a_pod_whose_processes_were_killed_is_replaced_by_one_that_runs(shop: Shop) -> None:
+    before: set[str] = set()
+
+    async def names() -> set[str]:
+        return {one["metadata"]["uid"] for one in await shop.pods("inference")}
+
+    async def seen() -> bool:
+        return bool(before - await names()) and await running(shop) == [True] * 4
+
+    async def all_there() -> bool:
+        return await running(shop) == [True] * 4
+
+    asyncio.run(shop.until(all_there))
+    before |= asyncio.run(names())
+    during(shop, ServicePlace("inference-1"), Kill(), seen)
+
+
+def test_an_image_that_cannot_be_pulled_stops_the_rollout_and_the_old_pods_go_on(shop: Shop) -> None:
+    async def seen() -> bool:
+        return bool(await waiting(shop) & {"ErrImagePull", "ImagePullBackOff"}) and sum(await running(shop)) >= 3
+
+    during(shop, INFERENCE, FailImagePull(), seen)
+
+
+def test_pods_that_are_never_ready_run_and_get_no_traffic(shop: Shop) -> None:
+    async def seen() -> bool:
+        ready = await running(shop)
+        return False in ready and sum(ready) >= 3
+
+    during(shop, INFERENCE, FailReadiness(), seen)
+
+
+def test_a_service_without_replicas_has_no_pods_and_then_as_many_as_before(shop: Shop) -> None:
+    async def seen() -> bool:
+        return await shop.pods("inference") == []
+
+    during(shop, INFERENCE, ScaleToZero(), seen)
