@@ -6,7 +6,6 @@ import functools
 import sqlite3
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,30 +41,6 @@ blackouts: [{calendar: not-here-any-more.ics}]
 STEP = timedelta(minutes=2)
 FAULT = timedelta(seconds=16)
 """From the start of an experiment to its fault: it comes up for some seconds, then the fault waits for ten."""
-
-
-@dataclass(frozen=True)
-class Noticed:
-    """As if it had been measured."""
-
-    source: str
-    after: float
-
-
-@dataclass(frozen=True)
-class Times:
-    """Of one experiment, as if they had been measured."""
-
-    step: int
-    ttd: float | None = None
-    ttm: float | None = None
-    mitigated_by: Noticed | None = None
-    recovery: float | None = None
-    by_itself: bool | None = None
-
-
-def measure(_journal: Journal, _minutes: Minutes, _drill: str) -> Sequence[Times]:
-    return [Times(1, ttd=12.4, ttm=1.5, mitigated_by=Noticed("system", 1.5), recovery=6.3, by_itself=True)]
 
 
 def drilled(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from brownout.errors import EnvironmentProblem, InvalidInput
+from brownout.gameday.goals import measured
 from brownout.gameday.governance import Refusal
 from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
 from brownout.gameday.record import RecordView, rewrite, view_of, write
 from brownout.gameday.record.earlier import compared
+from brownout.gameday.record.facts import by_the_system
 from brownout.gameday.record.html import render
 from brownout.gameday.record.markdown import markdown
 from brownout.gameday.record.told import to_json
 from brownout.gameday.rows import Mark
-from tests.gameday.drilled import FAULT, PLAN, START, STEP, drilled, measure, noticed
+from brownout.gameday.steptimes import StepTimes
+from tests.gameday.drilled import FAULT, PLAN, START, STEP, drilled, noticed
 from tests.gameday.test_journal import GONE
 from tests.report.conftest import HOSTILE
 
@@ -28,12 +32,12 @@ WEEK = timedelta(days=7)
 
 def view(name: str) -> RecordView:
     with Journal.open() as journal, Minutes.open() as minutes:
-        return view_of(journal, minutes, name, measure=measure)
+        return view_of(journal, minutes, name)
 
 
 def written(name: str, folder: Path) -> Path:
     with Journal.open() as journal, Minutes.open() as minutes:
-        return write(journal, minutes, name, folder, measure=measure)
+        return write(journal, minutes, name, folder)
 
 
 def unstyled(page: str) -> str:
@@ -109,7 +113,7 @@ def test_whoever_mitigated_it_is_why_it_did_not_recover_by_itself(name: str) -> 
     with Minutes.open() as minutes:
         minutes.mark(name, Mark(2, "mitigated", "person", "Hedy", START + STEP + FAULT))
     answer = view(name).answers[2]["Recovery automatic?"]
-    assert (answer.word, answer.why) == ("no", "Hedy mitigated it")
+    assert (answer.word, answer.why) == ("no", "Hedy mitigated it; all was well from the heal on")
 
 
 def test_everything_with_a_time_is_on_one_line_in_order(name: str) -> None:
@@ -152,9 +156,28 @@ def test_an_experiment_that_was_never_started_stands_in_the_record_as_such(name:
 
 
 def test_goals_are_met_or_missed_and_never_met_without_a_figure(name: str) -> None:
+    with Minutes.open() as minutes:
+        minutes.mark(name, Mark(1, "mitigated", "person", "Hedy", START + FAULT + timedelta(seconds=40)))
     first, second, _ = json.loads(json.dumps(to_json(view(name))))["experiments"]
     assert first["goals"] == {"detect": "missed", "mitigate": "met"}
-    assert second["goals"] == {"detect": "not measured", "mitigate": "not measured"}
+    assert second["goals"] == {"detect": "missed", "mitigate": "not measured"}
+
+
+def test_what_the_system_mitigated_itself_is_told_as_such(name: str) -> None:
+    found, on = view(name), START + FAULT
+    assert by_the_system(found, found.steps[0]) == ""
+    step = StepTimes(
+        number=1,
+        experiment="vector_db_partition.yaml",
+        fault_on=on,
+        broken=on,
+        held_under_fault=on + timedelta(seconds=1.5),
+        levels_seen=True,
+    )
+    held = replace(found, played=replace(found.played, times={1: measured(step, ())}))
+    assert by_the_system(held, held.steps[0]) == (
+        "By the system itself: its service levels held again 1.5 s after the fault"
+    )
 
 
 def test_a_drill_stands_beside_the_last_three_of_its_plan(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from datetime import datetime
 from itertools import groupby
 
 from brownout.evidence.model import Request
+from brownout.gameday.goals import verdicts
 from brownout.gameday.governance import on_the_wall
 from brownout.gameday.plan import BlastRadius
 from brownout.gameday.record.steps import Step
-from brownout.gameday.record.times import against
 from brownout.gameday.record.view import RecordView
 from brownout.report.figures import BROKEN
 from brownout.report.text import line, listing, plural
@@ -134,9 +134,12 @@ def hit(step: Step) -> Sequence[str]:
 
 def against_goals(view: RecordView, step: Step) -> Sequence[tuple[str, float | None, str]]:
     """Time to detect and time to mitigate of one experiment: the name, seconds, and what came of the goal."""
-    times, (detect, mitigate) = view.played.times.get(step.number), view.played.goals
-    ttd, ttm = (None, None) if times is None else (times.ttd, times.ttm)
-    return (("TTD", ttd, against(ttd, detect)), ("TTM", ttm, against(ttm, mitigate)))
+    if (measured := view.played.times.get(step.number)) is None:
+        return (("TTD", None, "not measured"), ("TTM", None, "not measured"))
+    detect, mitigate = view.played.goals
+    names: dict[str, str] = {"detect": "TTD", "mitigate": "TTM"}
+    found = verdicts(measured, detect=detect, mitigate=mitigate)
+    return [(names[one.goal], one.figure, one.outcome) for one in found]
 
 
 def by_the_system(view: RecordView, step: Step) -> str:

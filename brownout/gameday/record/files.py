@@ -7,12 +7,11 @@ from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
 from brownout.gameday.record.html import render
 from brownout.gameday.record.markdown import markdown
-from brownout.gameday.record.times import USUAL, Measure
 from brownout.gameday.record.view import HTML, MARKDOWN, RecordView, view_of
 from brownout.report.html import write_page
 
 
-def write(journal: Journal, minutes: Minutes, drill: str, folder: Path, *, measure: Measure = USUAL) -> Path:
+def write(journal: Journal, minutes: Minutes, drill: str, folder: Path) -> Path:
     """Write record.html and record.md into a drill's folder, whole or not at all; returns the page's path.
 
     Args:
@@ -20,18 +19,17 @@ def write(journal: Journal, minutes: Minutes, drill: str, folder: Path, *, measu
         minutes: what people and alerts made of it.
         drill: its name.
         folder: of the drill, in which its run folders lie.
-        measure: gives what was measured of how fast it was detected and mitigated.
 
     Raises:
         InvalidInput: there is no drill of that name.
         EnvironmentProblem: the folder cannot be written to.
     """
-    view = view_of(journal, minutes, drill, folder=folder, measure=measure)
+    view = view_of(journal, minutes, drill, folder=folder)
     write_markdown(view, folder / MARKDOWN)
     return write_html(view, folder / HTML)
 
 
-def rewrite(journal: Journal, minutes: Minutes, drill: str, *, measure: Measure = USUAL) -> None:
+def rewrite(journal: Journal, minutes: Minutes, drill: str) -> None:
     """Write them again where they were written, since something was added; nothing where that folder has gone.
 
     Raises:
@@ -39,7 +37,7 @@ def rewrite(journal: Journal, minutes: Minutes, drill: str, *, measure: Measure 
     """
     folder = Path(journal.drill(drill).folder)
     if folder.is_dir():
-        write(journal, minutes, drill, folder, measure=measure)
+        write(journal, minutes, drill, folder)
 
 
 def write_html(view: RecordView, path: Path) -> Path:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from brownout.evidence.model import Request
+from brownout.gameday.goals import Measured
 from brownout.gameday.record.steps import Step
-from brownout.gameday.record.times import Times
 from brownout.gameday.rows import Mark
 from brownout.report.figures import BEFORE, BROKEN
 from brownout.report.markdown import alert_sentence
@@ -31,7 +31,7 @@ class Answer:
     why: str
 
 
-def answers(step: Step, marks: Sequence[Mark], times: Times | None) -> Mapping[str, Answer]:
+def answers(step: Step, marks: Sequence[Mark], times: Measured | None) -> Mapping[str, Answer]:
     """The questions and their answers for one experiment; `marks` are those of this experiment."""
     return {
         "Breaker opened within 30 s?": _breaker(step),
@@ -111,7 +111,7 @@ def _alerted(step: Step, marks: Sequence[Mark]) -> Answer:
     return Answer("no", f"none reached the drill. {would}".strip())
 
 
-def _recovered(step: Step, marks: Sequence[Mark], times: Times | None) -> Answer:
+def _recovered(step: Step, marks: Sequence[Mark], times: Measured | None) -> Answer:
     person = next((mark for mark in marks if (mark.source, mark.kind) == ("person", "mitigated")), None)
     after = (
         [one for one in step.run.judgement.judged if one.block in ("after", "steady-state after")] if step.run else []
@@ -131,7 +131,7 @@ def _recovered(step: Step, marks: Sequence[Mark], times: Times | None) -> Answer
     return Answer("yes", f"nobody stepped in, and all {len(after)} checks after the heal passed{took}")
 
 
-def _took(times: Times | None) -> str:
+def _took(times: Measured | None) -> str:
     if times is None or times.recovery is None:
         return ""
     if times.recovery <= 0:

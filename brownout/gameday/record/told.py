@@ -4,8 +4,8 @@ from dataclasses import asdict
 from datetime import datetime
 
 from brownout.evidence.store import as_json, recorded
+from brownout.gameday.record.facts import against_goals
 from brownout.gameday.record.steps import Step
-from brownout.gameday.record.times import against
 from brownout.gameday.record.view import Played, RecordView
 
 
@@ -66,8 +66,8 @@ def _step(view: RecordView, step: Step) -> dict[str, object]:
         "ttd": None if times is None else times.ttd,
         "ttm": None if times is None else times.ttm,
         "goals": {
-            "detect": against(None if times is None else times.ttd, view.played.goals[0]),
-            "mitigate": against(None if times is None else times.ttm, view.played.goals[1]),
+            goal: outcome
+            for goal, (_, _, outcome) in zip(("detect", "mitigate"), against_goals(view, step), strict=True)
         },
         "recovery": None if times is None else times.recovery,
         "recovered_by_itself": None if times is None else times.by_itself,

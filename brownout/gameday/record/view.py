@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from brownout.errors import InvalidInput
+from brownout.gameday.goals import Measured, of_drill
 from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
 from brownout.gameday.plan import TTD, TTM, GameDay
@@ -16,7 +17,6 @@ from brownout.gameday.reader import parse_plan
 from brownout.gameday.record.questions import Answer, answers
 from brownout.gameday.record.steps import Step, steps_of
 from brownout.gameday.record.timeline import Moment, timeline
-from brownout.gameday.record.times import USUAL, Measure, Times
 from brownout.gameday.rows import Drill, FollowUp, Mark, Note, OverrideRow, RefusedStart
 from brownout.report.text import line, listing, plural
 from brownout.units import format_seconds
@@ -35,7 +35,7 @@ class Played:
     plan: GameDay | None
     """As it was; None where this version cannot read it any more."""
     steps: Sequence[Step]
-    times: Mapping[int, Times]
+    times: Mapping[int, Measured]
     """By the number of the experiment, where they were measured."""
     folder: Path
     """Where its run folders lie."""
@@ -145,9 +145,7 @@ class RecordView:
         return f"{of} detected{took}."
 
 
-def view_of(
-    journal: Journal, minutes: Minutes, name: str, *, folder: Path | None = None, measure: Measure = USUAL
-) -> RecordView:
+def view_of(journal: Journal, minutes: Minutes, name: str, *, folder: Path | None = None) -> RecordView:
     """Put the record of a drill together.
 
     Args:
@@ -155,7 +153,6 @@ def view_of(
         minutes: what people and alerts made of them.
         name: the drill's.
         folder: where its run folders lie, if not where they were made.
-        measure: gives what was measured of how fast it was detected and mitigated.
 
     Raises:
         InvalidInput: there is no drill of that name.
@@ -163,13 +160,13 @@ def view_of(
     drill = journal.drill(name)
     before = _before(journal, drill)
     return RecordView(
-        _played(journal, minutes, drill, folder=folder, measure=measure),
+        _played(journal, minutes, drill, folder=folder),
         minutes.marks(name),
         minutes.notes(name),
         journal.overrides(name),
         refused(journal, minutes, drill),
         journal.follow_ups(drill=name),
-        [_played(journal, minutes, one, folder=None, measure=measure) for one in before[-EARLIER:]],
+        [_played(journal, minutes, one, folder=None) for one in before[-EARLIER:]],
     )
 
 
@@ -186,7 +183,7 @@ def _before(journal: Journal, drill: Drill) -> Sequence[Drill]:
     return same[: [one.id for one in same].index(drill.id)]
 
 
-def _played(journal: Journal, minutes: Minutes, drill: Drill, *, folder: Path | None, measure: Measure) -> Played:
+def _played(journal: Journal, minutes: Minutes, drill: Drill, *, folder: Path | None) -> Played:
     try:
         plan = parse_plan(journal.source(drill.id), path=Path(f"{drill.plan}.yaml"), kept=True)
     except InvalidInput:
@@ -195,7 +192,7 @@ def _played(journal: Journal, minutes: Minutes, drill: Drill, *, folder: Path | 
     made = Path(drill.folder)
     folders = [made] if folder is None or folder.resolve() == made.resolve() else [folder, made]
     steps = steps_of(journal.steps(drill.id), plan, folders)
-    return Played(drill, plan, steps, {one.step: one for one in measure(journal, minutes, drill.id)}, folders[0])
+    return Played(drill, plan, steps, {one.step: one for one in of_drill(journal, minutes, drill.id)}, folders[0])
 
 
 def link(path: Path | None, *, beside: Path) -> str | None:
