@@ -52,10 +52,14 @@ class ToolkitStage:
         a second later is healed from the ledger, as by `chaos heal`, and the run is killed."""
         before = set(self._folder.iterdir())
         healed: str | None = None
-        async with self._running(experiment, tell) as running:
+        async with self._running(experiment, tell) as (running, listening):
             ended, asked = asyncio.ensure_future(running.wait()), asyncio.ensure_future(abort.wait())
             try:
-                await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({ended, asked, listening}, return_when=asyncio.FIRST_COMPLETED)
+                if not ended.done() and not asked.done():
+                    # Nothing is told any more. Where that is our own doing, the run would wait for us to listen.
+                    listening.result()
+                    await asyncio.wait({ended, asked}, return_when=asyncio.FIRST_COMPLETED)
                 if not ended.done():
                     healed = await _end(running)
                 code = await ended
@@ -77,8 +81,10 @@ class ToolkitStage:
         click.echo(text)
 
     @asynccontextmanager
-    async def _running(self, experiment: Path, tell: Tell) -> AsyncIterator[asyncio.subprocess.Process]:
-        """The run's process; it has ended, and all that it told has been told on, when this is left."""
+    async def _running(
+        self, experiment: Path, tell: Tell
+    ) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.Task[None]]]:
+        """The run's process, and who listens to it; it has ended, and all that it told has been told on, in the end."""
         ours, theirs = os.pipe()
         try:
             running = await asyncio.create_subprocess_exec(
@@ -94,7 +100,7 @@ class ToolkitStage:
             os.close(theirs)
         listening = asyncio.create_task(_listen(ours, tell))
         try:
-            yield running
+            yield running, listening
         finally:
             if running.returncode is None:
                 # The drill itself is being ended: whatever the run holds then heals by its lease.

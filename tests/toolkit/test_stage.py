@@ -78,7 +78,12 @@ class Targets:
 
 
 def played(
-    how: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, abort_on: str | None = None
+    how: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    abort_on: str | None = None,
+    told: list[Mapping[str, Any]] | None = None,
 ) -> tuple[Played, list[Mapping[str, Any]]]:
     """Play it, and ask for the abort when it tells an event of that kind."""
     StandIn.undone.clear()
@@ -93,20 +98,20 @@ def played(
         ],
     )
     monkeypatch.setattr(stage.registry, "targets", Targets)
-    told: list[Mapping[str, Any]] = []
+    kept: list[Mapping[str, Any]] = [] if told is None else told
 
     async def play() -> Played:
         abort = Abort(lambda: datetime.now(UTC))
 
         async def tell(event: Mapping[str, Any]) -> None:
-            told.append(event)
+            kept.append(event)
             if event["event"] == abort_on:
                 abort.ask("Grace", "smoke")
 
         one = stage.ToolkitStage(folder, target="stand-in", scale=1.0, instance="default", settings="/nowhere")
         return await one.play(Path("one.yaml"), abort=abort, tell=tell)
 
-    return asyncio.run(play()), told
+    return asyncio.run(play()), kept
 
 
 def test_what_a_run_tells_is_told_on_and_its_exit_code_is_its_own(
@@ -149,6 +154,20 @@ def test_what_a_run_does_not_heal_within_a_second_is_healed_from_the_ledger_and_
     with Ledger.open() as ledger:
         assert not ledger.open_runs()
         assert [row.state for row in ledger.faults("a-run.1")] == ["healed"]
+
+
+def test_a_run_to_which_nobody_can_listen_any_more_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Told(list[Mapping[str, Any]]):
+        pid = 0
+
+        def append(self, event: Mapping[str, Any]) -> None:
+            if event["event"] == "tick":
+                Told.pid = event["pid"]
+                raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        played("heals", tmp_path, monkeypatch, told=Told())
+    assert not Path(f"/proc/{Told.pid}").exists()
 
 
 def test_a_run_that_is_over_does_not_wait_for_the_drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
