@@ -124,7 +124,7 @@ def workload(kind: str, name: str, *, replicas: int, image: str | None = None) -
     if image is None:
         template["spec"]["schedulerName"] = "nobody"
     else:
-        container |= {"image": image, "imagePullPolicy": "IfNotPresent"}
+        container |= {"image": image, "imagePullPolicy": "IfNotPresent", "command": ["/pause", "serve", "8000"]}
         container["resources"] = {"requests": {"memory": "16Mi"}, "limits": {"memory": "32Mi"}}
         del container["readinessProbe"]
         template["spec"]["terminationGracePeriodSeconds"] = 1

@@ -6,8 +6,19 @@ from typing import Any
 
 import pytest
 
-from brownout.breakage import Breakage, FailImagePull, FailReadiness, Kill, ScaleToZero, ServicePlace
+from brownout.breakage import (
+    Blackhole,
+    Breakage,
+    FailImagePull,
+    FailReadiness,
+    Kill,
+    LinkPlace,
+    ScaleToZero,
+    ServicePlace,
+)
+from brownout.fixtures.kubernetes.api import Call
 from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.shop import Shop, breaking, opened
 
 pytestmark = pytest.mark.process
@@ -101,3 +112,46 @@ def test_a_service_without_replicas_has_no_pods_and_then_as_many_as_before(shop:
         return await shop.pods("inference") == []
 
     during(shop, INFERENCE, ScaleToZero(), seen)
+
+
+@pytest.mark.parametrize("how", ["a policy of ours", "a policy of theirs that is narrowed"])
+def test_a_partition_cuts_one_way_is_not_got_round_by_a_new_pod_and_ends(shop: Shop, how: str) -> None:
+    kubectl = Kubectl(shop.cluster, shop.namespace)
+
+    async def reaches(one: str, other: str) -> bool:
+        (dialler, *_), (answering, *_) = await shop.pods(one), await shop.pods(other)
+        dial = ("exec", dialler["metadata"]["name"], "--", "/pause", "dial", f"{answering['status'].get('podIP')}:8000")
+        return (await asyncio.to_thread(kubectl.run, *dial)).returncode == 0
+
+    async def cut() -> bool:
+        return not await reaches("gateway", "inference")
+
+    async def joined() -> bool:
+        return await reaches("gateway", "inference")
+
+    async def renewed(old: str) -> bool:
+        pods = await shop.pods("gateway")
+        return [one["status"].get("phase") for one in pods] == ["Running"] and pods[0]["metadata"]["name"] != old
+
+    async def play() -> None:
+        theirs = {"podSelector": {"matchLabels": {"app": "inference"}}, "ingress": [{"from": [{"podSelector": {}}]}]}
+        every = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}
+        if how != "a policy of ours":
+            for name, spec in (("to-inference", theirs), ("out", every)):
+                await shop.make("networkpolicies", {"metadata": {"name": name}, "spec": spec})
+        async with breaking(shop) as it:
+            await shop.until(joined)
+            await it.inject(LinkPlace("gateway", "inference"), Blackhole(), lease="run.1", ttl=5.0)
+            await shop.until(cut)
+            assert await reaches("inference", "gateway")
+            assert await reaches("store", "inference")
+            (old,) = await shop.pods("gateway")
+            name = old["metadata"]["name"]
+            await shop.api.do(Call("DELETE", shop.path("pods", name), {"gracePeriodSeconds": 0}))
+            await shop.until(lambda: renewed(name))
+            await shop.until(cut)
+            assert (await it.prove("run.1")).works
+            await it.heal("run.1")
+            await shop.until(joined)
+
+    asyncio.run(play())
