@@ -182,10 +182,11 @@ def test_a_cluster_whose_keeper_is_killed_ends_and_the_next_one_clears_up_after_
     assert _cgroups_of(folder.name) == []
 
 
-def test_an_unknown_command_is_one_message_and_starts_nothing() -> None:
-    done = subprocess.run([WITH_KUBERNETES, "--no-nodes"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("command", "said"), [([], "which command?"), (["nosuch"], "there is no command nosuch")])
+def test_a_mistake_is_one_message_and_starts_nothing(command: list[str], said: str) -> None:
+    done = subprocess.run([WITH_KUBERNETES, "--no-nodes", *command], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "which command?" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"with_kubernetes: error: {said}"
 
 
 def _until(there: Callable[[], bool]) -> None:

@@ -32,8 +32,9 @@ def main() -> None:
 def _mounts(told: dict[str, dict[str, str]]) -> None:
     # What a kubelet or a runtime mounts is to be seen by the pods, and by nobody outside.
     _mount("--make-rshared", "/")
-    for place in told["empty"]:
-        _mount("-t", "tmpfs", "tmpfs", place)
+    for place, own in told["over"].items():
+        layers = f"lowerdir={place},upperdir={own}/upper,workdir={own}/work"
+        _mount("-t", "overlay", "overlay", "-o", layers, place)
     for place, source in told["bound"].items():
         _mount("--bind", source, place)
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from tools.kubernetes.servers import Failed, Servers
 
 _PATIENCE_S = 120.0
 _PAUSE = "brownout.dev/pause:1"
-_EMPTY = ("/run/netns", "/var/lib/kubelet", "/var/log/containers", "/var/lib/cni")
-"""Where a runtime and a kubelet keep something wherever their own folders are: each node has its own there."""
+_OVER = ("/run", "/var/lib", "/var/log")
+"""Where a runtime and a kubelet write something whatever folders they are given: what they write stays the node's."""
 _VOLUMES = 8
 _KERNEL = {
     "vm/overcommit_memory": "1",
@@ -96,10 +95,6 @@ class Node:
     def close(self) -> None:
         """Remove the cgroups. Its processes are gone."""
         self._cgroup.remove()
-        for place in _EMPTY:
-            # Made to mount something on; empty, unless this machine has a kubelet of its own.
-            with suppress(OSError):
-                Path(place).rmdir()
 
     def _tell(self, what: Any) -> None:
         if self._inside is None or self._inside.stdin is None:
@@ -109,14 +104,18 @@ class Node:
         self._inside.stdin.flush()
 
     def _mounts(self) -> dict[str, Any]:
-        for place in _EMPTY:
-            Path(place).mkdir(parents=True, exist_ok=True)
         bound = {}
         for name, value in _KERNEL.items():
             file = self._folder / name.replace("/", "-")
             file.write_text(f"{value}\n", encoding="ascii")
             bound[f"/proc/sys/{name}"] = str(file)
-        return {"empty": _EMPTY, "bound": bound}
+        over = {}
+        for place in _OVER:
+            own = self._folder / f"over{place.replace('/', '-')}"
+            for part in ("upper", "work"):
+                (own / part).mkdir(parents=True)
+            over[place] = str(own)
+        return {"over": over, "bound": bound}
 
     def _cable(self) -> None:
         first = self._first_process()

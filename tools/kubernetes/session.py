@@ -22,7 +22,7 @@ from tools.kubernetes.servers import Failed, Servers
 
 _DESCRIPTION = """\
 Runs a command with a Kubernetes cluster of its own, which ends with it. The command finds it by $KUBECONFIG and by
-$BROWNOUT_TEST_KUBECONFIG. The servers are compiled once (`python -m tools.kubernetes.build`: 15 minutes) and kept in
+$BROWNOUT_TEST_KUBECONFIG. The servers are compiled once (`python -m tools.kubernetes.build`: 9 minutes) and kept in
 $XDG_CACHE_HOME/brownout; etcd is Debian's package etcd-server. A node needs root, and Debian's packages docker.io,
 iptables and containernetworking-plugins; --no-nodes needs neither."""
 
@@ -42,6 +42,8 @@ def main() -> int:
     options = parser.parse_args()
     if not options.command:
         parser.error("which command?")
+    if options.command[0] not in build.ALL and shutil.which(options.command[0]) is None:
+        parser.error(f"there is no command {options.command[0]}")
     signal.signal(signal.SIGTERM, _leave)
     try:
         with _cluster(nodes=not options.no_nodes, logs=options.logs) as environment:

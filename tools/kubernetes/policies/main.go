@@ -120,15 +120,12 @@ func (c cluster) ends(peers []networking.NetworkPolicyPeer, namespace, option st
 	var found []end
 	for _, peer := range peers {
 		if block := peer.IPBlock; block != nil {
-			// An exception is another rule: nothing is said of it here, so it is not let through by this one.
-			match := option + " " + block.CIDR
-			for range block.Except {
-				log.Printf("%s: exceptions of address blocks are not supported; the block is left out", namespace)
-				match = ""
+			// Rather nothing than too much: one rule cannot have both an address block and what is not in it.
+			if len(block.Except) > 0 {
+				log.Printf("%s: exceptions of address blocks are not supported; the block allows nothing", namespace)
+				continue
 			}
-			if match != "" {
-				found = append(found, end{match, nil})
-			}
+			found = append(found, end{option + " " + block.CIDR, nil})
 			continue
 		}
 		for _, pod := range running {
