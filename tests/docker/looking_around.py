@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -40,6 +40,15 @@ class Compose:
         done = subprocess.run(argv, env=os.environ | ports, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @contextlib.contextmanager
+    def hanging(self, *services: str) -> Iterator[None]:
+        """They answer nothing meanwhile."""
+        self("pause", *services)
+        try:
+            yield
+        finally:
+            self("unpause", *services)
 
     def url(self, service: str, port: int) -> str:
         """Where a port of a service is published."""
@@ -85,10 +94,14 @@ class Prometheus:
         """What it scrapes, each with its health."""
         return {one["scrapeUrl"]: one["health"] for one in self._get("targets")["activeTargets"]}
 
-    def until_all(self, queries: Iterable[str]) -> list[str]:
-        """Ask until each of them has a series with a number; those that have none in the end."""
+    def until_all(self, queries: Iterable[str], *, meanwhile: Callable[[], object]) -> list[str]:
+        """Ask until each of them has a series with a number; those that have none in the end.
+
+        What is called meanwhile keeps counters moving: of what happened between two scrapes there is no rate.
+        """
         left, deadline = list(queries), time.monotonic() + PATIENCE
         while left and time.monotonic() < deadline:
+            meanwhile()
             left = [query for query in left if not self._numbers(query)]
             time.sleep(1.0)
         return left
