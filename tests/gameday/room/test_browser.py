@@ -86,7 +86,7 @@ def test_abort_is_reached_by_tab_and_pressed_by_enter(drill: Running, page: Page
 
 def test_the_drill_aborts_by_itself_where_the_holder_s_tab_is_closed(browser: Browser, tmp_path: Path) -> None:
     with (
-        Running.open(tmp_path, patience=3.0, beat_every=0.3) as drill,
+        Running.open(tmp_path, patience=6.0, beat_every=0.5) as drill,
         Page.open(browser, drill.room.url) as watching,
         Page.open(browser, drill.room.url) as page,
     ):
@@ -95,7 +95,7 @@ def test_the_drill_aborts_by_itself_where_the_holder_s_tab_is_closed(browser: Br
         page.close()
         ended = drill.end()
         assert ended.said is not None
-        assert "by the heartbeat: Grace, who holds the abort, was not heard of for 3 s" in ended.said
+        assert "by the heartbeat: Grace, who holds the abort, was not heard of for 6 s" in ended.said
         watching.until("document.getElementById('aborted').textContent.includes('was not heard of')")
 
 
