@@ -21,7 +21,6 @@ The service levels are those that the experiment states; see `brownout.gameday.l
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Literal
 
 from brownout.gameday.journal import Journal
@@ -171,7 +170,8 @@ def of_drill(journal: Journal, minutes: Minutes, drill: str) -> Sequence[Measure
     """
     row, marks = journal.drill(drill), minutes.marks(drill)
     rows = journal.steps(drill)
-    ends = [later.started for _, later in pairwise(rows)] + [row.ended]
+    # Of a drill that ended before its first experiment there are none.
+    ends = [*(later.started for later in rows[1:]), row.ended][: len(rows)]
     return [measured(times_of(one, until=end or one.ended), marks) for one, end in zip(rows, ends, strict=True)]
 
 

@@ -12,13 +12,20 @@ from brownout.breakage import (
     CapMemory,
     CrashLoop,
     Disconnect,
+    Drain,
+    Evict,
     ExhaustFds,
     ExhaustGpuMemory,
+    FailImagePull,
+    FailReadiness,
     FillDisk,
     Freeze,
     Kill,
     LimitFileSize,
     LimitMemory,
+    RolloutRestart,
+    ScaleToZero,
+    SetMemoryLimit,
     SkewClock,
     SlowStart,
     StarveCpu,
@@ -191,4 +198,7 @@ def test_a_breakage_whose_figures_cannot_be_read_is_healed_regardless(
 def test_every_breakage_of_a_service_is_done_by_the_supervisor_and_proved_by_the_target() -> None:
     kinds = {one.kind for one in Breakage.__subclasses__() if one.kind.startswith("service.")}
     of_containers_alone = {Disconnect.kind, FillDisk.kind}
-    assert kinds - of_containers_alone == set(serve.KINDS) == services.KINDS
+    of_clusters_alone = {
+        one.kind for one in (Drain, Evict, FailImagePull, FailReadiness, RolloutRestart, ScaleToZero, SetMemoryLimit)
+    }
+    assert kinds - of_containers_alone - of_clusters_alone == set(serve.KINDS) == services.KINDS
