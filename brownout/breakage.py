@@ -45,6 +45,8 @@ class Reach:
     """Share of the requests at its place, 0.0 to 1.0."""
     tenant: str | None = None
     """The one whose requests it hits; None is everybody."""
+    pods: Literal["one", "all", "others"] = "one"
+    """At a service: the replica at its place; all replicas of that service; or those of others as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +222,20 @@ class RolloutRestart(Breakage):
 
     kind: ClassVar[str] = "service.rollout_restart"
 
+    @property
+    def reach(self) -> Reach:
+        return Reach(pods="all")
+
 
 @dataclass(frozen=True, slots=True)
 class ScaleToZero(Breakage):
     """A service has no pods, and in the end as many as before."""
 
     kind: ClassVar[str] = "service.scale_to_zero"
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(pods="all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,12 +244,20 @@ class Drain(Breakage):
 
     kind: ClassVar[str] = "service.drain"
 
+    @property
+    def reach(self) -> Reach:
+        return Reach(pods="others")
+
 
 @dataclass(frozen=True, slots=True)
 class FailImagePull(Breakage):
     """A service is rolled out with an image that there is not."""
 
     kind: ClassVar[str] = "service.image_pull_failure"
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(pods="all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +266,10 @@ class FailReadiness(Breakage):
 
     kind: ClassVar[str] = "service.bad_readiness"
 
+    @property
+    def reach(self) -> Reach:
+        return Reach(pods="all")
+
 
 @dataclass(frozen=True, slots=True)
 class SetMemoryLimit(Breakage):
@@ -255,6 +277,10 @@ class SetMemoryLimit(Breakage):
 
     kind: ClassVar[str] = "service.memory_limit"
     limit: int
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(pods="all")
 
 
 @dataclass(frozen=True, slots=True)

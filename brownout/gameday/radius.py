@@ -4,8 +4,9 @@ A target that is brought up for the drill, and thrown away after it, has no traf
 is beyond the radius. Anywhere else the plan must state one, and every fault of every experiment must be able to say
 that it stays within it:
 
-- `pods`: a fault on a service hits one pod of it. In the course of one experiment no more than so many pods of each
-  service are hit: replicas that faults name, and one more for each fault that takes one by chance.
+- `pods`: a fault on a service hits one pod of it, unless it says that it hits all of them (`scale_to_zero`), or a node
+  with whatever runs there (`drain`), which stays within nothing. In the course of one experiment no more than so many
+  pods of each service are hit: replicas that faults name, and one more for each fault that takes one by chance.
 - `traffic`: a fault on a link hits the share of the requests there that it says (`share`, `every`), or all of them.
   What faults on at the same time hit adds up. A fault on a service hits as large a share as it has of the service's
   pods; but where the plan states `pods`, that is what limits it.
@@ -84,8 +85,13 @@ def beyond(radius: BlastRadius, topology: Topology, steps: Sequence[tuple[Step, 
                 told |= dict.fromkeys(_of_traffic(radius, sum(one for _, one in on), place))
                 continue
             family = next((name for name, found in topology.families.items() if place.service in found), place.service)
-            hit = pods.setdefault(family, _Pods(len(topology.families.get(family, (family,)))))
-            hit.add(None if index in plan.by_chance else place.service)
+            replicas = topology.families.get(family, (family,))
+            hit = pods.setdefault(family, _Pods(len(replicas)))
+            if breakage.reach.pods == "one":
+                hit.add(None if index in plan.by_chance else place.service)
+            else:
+                hit.named.update(replicas)
+            told |= dict.fromkeys(_of_others(radius, place, breakage))
             told |= dict.fromkeys(_of_pods(radius, hit, family))
         yield from ((step, why) for why in told)
 
@@ -127,6 +133,11 @@ def _of_traffic(radius: BlastRadius, share: float, place: Place) -> Iterator[str
         return
     hit = "all requests" if share >= 1 else f"{format_share(share)} of the requests"
     yield f"hits {hit} of {place}; the plan allows {format_share(radius.traffic)} (traffic)"
+
+
+def _of_others(radius: BlastRadius, place: Place, breakage: Breakage) -> Iterator[str]:
+    if breakage.reach.pods == "others" and (radius.pods is not None or radius.traffic not in (None, 1.0)):
+        yield f"cannot say that it hits pods of {place} alone (pods, traffic)"
 
 
 def _of_pods(radius: BlastRadius, pods: _Pods, family: str) -> Iterator[str]:

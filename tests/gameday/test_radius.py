@@ -85,6 +85,20 @@ def test_as_many_pods_of_each_service_are_hit_as_faults_name() -> None:
     assert whys(BlastRadius(pods=2), first, second) == []
 
 
+@pytest.mark.parametrize("fault", ["scale_to_zero", "rollout_restart", "image_pull_failure", "bad_readiness"])
+def test_what_hits_a_whole_service_hits_all_its_pods(fault: str) -> None:
+    whole = step(fault, service="inference-1")
+    assert whys(BlastRadius(pods=1), whole) == ["hits 4 pods of inference; the plan allows 1 of each service (pods)"]
+    assert whys(BlastRadius(pods=4), whole) == []
+    assert whys(BlastRadius(traffic=0.5), whole)
+
+
+def test_a_drained_node_is_within_no_limit() -> None:
+    drained = step("drain", service="gateway")
+    assert whys(BlastRadius(pods=1), drained) == ["cannot say that it hits pods of gateway alone (pods, traffic)"]
+    assert whys(BlastRadius(traffic=1.0), drained) == []
+
+
 def test_each_that_chance_picks_is_another_one() -> None:
     drawn = [step("pod_kill", service="inference", at=30.0 * number) for number in range(6)]
     assert whys(BlastRadius(pods=1), drawn[0]) == []
