@@ -27,8 +27,9 @@ class Servers:
         """Start one that can be told something by its standard input, and is ended by this signal."""
         with (self.logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                # Told by the kernel when this process is gone, however it went.
-                ["setpriv", "--pdeathsig", end.name.removeprefix("SIG"), *argv],
+                # When this process is gone, however it went. An API server that is asked to end waits for requests, and
+                # for minutes where etcd has ended before it.
+                ["setpriv", "--pdeathsig", "KILL", *argv],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
