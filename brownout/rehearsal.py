@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from brownout import registry
 from brownout.errors import InvalidInput
+from brownout.fit import planned
 from brownout.prepare import RunOptions, selected
 from brownout.reader import read_experiment
-from brownout.system import Plan
 from brownout.target import Rehearses
 
 
@@ -25,14 +24,11 @@ def rehearse(path: Path, options: RunOptions, *, say: Callable[[str], None]) -> 
     if not isinstance(target, Rehearses):
         msg = f"--dry-run: target {name!r} is made for each run, so there is nothing to be careful of; just run it"
         raise InvalidInput(msg)
-    faults = registry.faults()
+    plans = [(step, planned(step, topology)) for step in experiment.method]
 
     async def play(target: Rehearses) -> None:
-        for step in experiment.method:
-            plan = Plan(topology)
+        for step, plan in plans:
             say(f"{step.title}:")
-            async with faults.get(step.fault)(plan, **step.arguments):
-                pass
             await target.rehearse(plan.steps, say)
 
     asyncio.run(play(target))

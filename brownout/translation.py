@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brownout import registry
 from brownout.errors import InvalidInput
+from brownout.fit import planned
 from brownout.prepare import RunOptions, selected
 from brownout.reader import read_experiment
-from brownout.system import Plan
 from brownout.target import CompiledStep, CompilesTo
 
 
@@ -26,17 +25,9 @@ def translate(path: Path, to: str, options: RunOptions) -> Sequence[Mapping[str,
     if not isinstance(target, CompilesTo):
         msg = f"--to {to}: no other engine does the faults of target {name!r}"
         raise InvalidInput(msg)
-    faults = registry.faults()
-
-    async def play(target: CompilesTo) -> Sequence[Mapping[str, Any]]:
-        steps: list[CompiledStep] = []
-        for step in sorted(experiment.method, key=lambda one: one.at):
-            plan = Plan(topology)
-            async with faults.get(step.fault)(plan, **step.arguments):
-                pass
-            for place, breakage in plan.steps:
-                called = re.sub(r"[^a-z0-9]+", "-", f"{path.stem}-{step.fault}-{len(steps) + 1}".lower()).strip("-")
-                steps.append(CompiledStep(called, step.end - step.at, place, breakage))
-        return await target.compiled(to, steps)
-
-    return asyncio.run(play(target))
+    steps: list[CompiledStep] = []
+    for step in sorted(experiment.method, key=lambda one: one.at):
+        for place, breakage in planned(step, topology).steps:
+            called = re.sub(r"[^a-z0-9]+", "-", f"{path.stem}-{step.fault}-{len(steps) + 1}".lower()).strip("-")
+            steps.append(CompiledStep(called, step.end - step.at, place, breakage))
+    return asyncio.run(target.compiled(to, steps))

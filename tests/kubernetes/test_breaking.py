@@ -348,6 +348,9 @@ def test_a_rehearsal_asks_the_server_and_changes_nothing(shop: Shop, monkeypatch
     told: list[str] = []
 
     async def play() -> None:
+        # Until every service is ready.
+        async with breaking(shop):
+            pass
         before = await shop.get("deployments", "inference")
         pods = {one["metadata"]["uid"] for one in await shop.pods("inference")}
         steps: list[tuple[Place, Breakage]] = [
