@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -219,8 +220,11 @@ def program(folder: Path, name: str, *arguments: str) -> Iterator[str]:
 
 
 def scraped(prometheus: str) -> bool | None:
-    with urllib.request.urlopen(f"http://{prometheus}/api/v1/targets") as answer:
-        targets = json.load(answer)["data"]["activeTargets"]
+    try:
+        with urllib.request.urlopen(f"http://{prometheus}/api/v1/targets") as answer:
+            targets = json.load(answer)["data"]["activeTargets"]
+    except urllib.error.HTTPError:  # It listens before it is ready, and until then says 503.
+        return None
     return True if targets and all(one["health"] == "up" for one in targets) else None
 
 
