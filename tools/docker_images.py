@@ -39,6 +39,9 @@ BUILD = ("setuptools==80.9.0", "wheel==0.45.1")
 """What a wheel of ours is built with, inside the build."""
 FOR_ITS_PYTHON = ("async-timeout==5.0.1",)
 """What the suite's Python 3.11.2 needs in addition: valkey asks for it before 3.11.3."""
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "brownout", "faults", "fixtures", "probes")
+"""Of Brownout, in the root."""
+BROWNOUT = "fixtures/kubernetes/Dockerfile"
 LABEL = "brownout.stand-in"
 """Borne by the base, and so by every stage of what is built on it; and by what is built on nothing."""
 _KEPT = 7200.0
@@ -80,6 +83,18 @@ def prometheus(client: "docker.DockerClient") -> Mapping[str, str]:
         return {"BROWNOUT_IMAGE_PROMETHEUS": name}
 
 
+def brownout(client: "docker.DockerClient") -> Mapping[str, str]:
+    """The same for Brownout itself, as it runs in a cluster (fixtures/kubernetes/Dockerfile).
+
+    Raises:
+        Unavailable: something that is needed for it is missing.
+    """
+    with _alone():
+        wheels = _wheels(*_requirements(ROOT / "pyproject.toml", "kubernetes"), *FOR_ITS_PYTHON, *BUILD, cwd=ROOT)
+        context = dict(_files(ROOT, SOURCES)) | wheels
+        return {"BROWNOUT_IMAGE_BROWNOUT": _built(client, "brownout", _base(client), context, BROWNOUT)}
+
+
 @contextmanager
 def _alone() -> Iterator[None]:
     """Two that make the same at the same time would get in each other's way."""
@@ -90,11 +105,14 @@ def _alone() -> Iterator[None]:
 
 def _images(client: "docker.DockerClient") -> Mapping[str, str]:
     base = _base(client)
-    sources = ("pyproject.toml", "README.md", "LICENSE", "brownout", "faults", "fixtures", "probes")
     stack = dict(_files(ROOT / "target-stack", ("pyproject.toml", "README.md", "constraints.txt", "Dockerfile", "src")))
-    proxy = dict(_files(ROOT, sources))
+    proxy = dict(_files(ROOT, SOURCES))
     stack_wheels = _wheels(
-        "-c", "constraints.txt", *_stack_requirements(), *FOR_ITS_PYTHON, *BUILD, cwd=ROOT / "target-stack"
+        *("-c", "constraints.txt"),
+        *_requirements(ROOT / "target-stack" / "pyproject.toml", "fast"),
+        *FOR_ITS_PYTHON,
+        *BUILD,
+        cwd=ROOT / "target-stack",
     )
     proxy_wheels = _wheels("-r", "brownout/proxy/requirements.txt", *BUILD, cwd=ROOT)
     database = dict(_files(STAND_INS, ("postgres.sh", "postgres.Dockerfile")))
@@ -173,11 +191,12 @@ def _debootstrap(tarball: Path) -> None:
         made.replace(tarball)
 
 
-def _stack_requirements() -> Sequence[str]:
+def _requirements(file: Path, extra: str) -> Sequence[str]:
+    """Those of a project, with one of its extras."""
     import tomllib  # noqa: PLC0415 - used here alone
 
-    project = tomllib.loads((ROOT / "target-stack/pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["fast"]]
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+    return [*project["dependencies"], *project["optional-dependencies"][extra]]
 
 
 def _wheels(*wanted: str, cwd: Path) -> dict[str, bytes]:
