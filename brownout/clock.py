@@ -18,9 +18,11 @@ class Clock(Protocol):
 class RunClock:
     """The wall's pace, on the monotonic clock. Also knows the Unix time of its own zero."""
 
-    def __init__(self) -> None:
-        self._zero = time.monotonic()
-        self.started_at = time.time()
+    def __init__(self, *, zero: float | None = None) -> None:
+        """Begins now, or at that time of the monotonic clock."""
+        now = time.monotonic()
+        self._zero = now if zero is None else zero
+        self.started_at = time.time() - (now - self._zero)
 
     def now(self) -> float:
         return time.monotonic() - self._zero

@@ -7,7 +7,7 @@ and timing are the core's (`brownout.injection`), the same for every target.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from brownout.api import CHAT, Api
 from brownout.attachment import Attachment
@@ -15,6 +15,9 @@ from brownout.breakage import Breakage, Place
 from brownout.errors import BrownoutError
 from brownout.evidence.model import Proof
 from brownout.system import Topology
+
+if TYPE_CHECKING:
+    from brownout.load.remote import Remote
 
 Say = Callable[[str], None]
 """Tells the user what is being done, one short phrase at a time."""
@@ -260,6 +263,14 @@ class TargetFactory(Protocol):
 
     async def undo(self, recovery: Mapping[str, Any]) -> Sequence[str]:
         """Undo what a dead run left behind, from what `Target.recovery` said; tells what it did."""
+
+
+@runtime_checkable
+class LoadsFromElsewhere(Protocol):
+    """A target that may have the load put on from another place than this process."""
+
+    def load_from(self) -> "Remote | None":
+        """Where that is; None where it is this process after all."""
 
 
 @runtime_checkable

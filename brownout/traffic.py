@@ -1,17 +1,27 @@
 """What a run puts on its target: streams of questions, documents that are written, spikes that come and go."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
 from brownout.clock import RunClock
-from brownout.evidence.model import KnownDocument, KnownQuestion, Proof
+from brownout.evidence.model import Event, KnownDocument, KnownQuestion, Proof
 from brownout.evidence.recording import Recording
 from brownout.experiment import WRITES, Experiment, Load
 from brownout.load import Asker, CitedSentences, ExpectedFacts, Grader, Stream, Writer, offer
-from brownout.target import Document, KnowsDocuments, NotAcknowledged, Question, TakesDocuments, Target
+from brownout.load.order import Order
+from brownout.target import (
+    Document,
+    KnowsDocuments,
+    LoadsFromElsewhere,
+    NotAcknowledged,
+    Question,
+    TakesDocuments,
+    Target,
+)
 
 SPIKE_AT_LEAST = 0.5
 """Of the requests that a spike is meant to have: with fewer, by chance or for want of power, it was none."""
@@ -37,7 +47,9 @@ class Traffic:
         self._door = target.door()
         callers = self._door.callers
         documents = target.documents() if isinstance(target, KnowsDocuments) else ()
-        asked = {load.questions: target.questions(load.questions) for load in experiment.load}
+        self._remote = target.load_from() if isinstance(target, LoadsFromElsewhere) else None
+        self._seed = seed
+        self._questions = asked = {load.questions: target.questions(load.questions) for load in experiment.load}
         # Two sets may have questions in common.
         questions = {one.id: one for each in asked.values() for one in each}.values()
         recording.know(
@@ -75,7 +87,7 @@ class Traffic:
         """What is to run until the last answers are in."""
         # Every question ends by its own client's patience. To end it sooner would be to call slow answers lost.
         until, patience = self._experiment.duration, max(load.timeout for load in self._experiment.load)
-        parts = [offer(self._streams, until=until, clock=self._clock, grace=patience)]
+        parts = [self._offer(until=until, grace=patience)]
         if self._writer is not None:
             parts.append(self._writer.run(until=until, grace=self._writer.timeout + patience))
         return parts
@@ -83,7 +95,7 @@ class Traffic:
     def spikes(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What is to run beside them, so that each spike is recorded as a fault is."""
         return [
-            self._mark(index, spike, self._askers[self._experiment.load.index(spike)])
+            self._mark(index, spike, functools.partial(self._asked, self._experiment.load.index(spike)))
             for index, spike in enumerate(self._experiment.spikes)
         ]
 
@@ -102,6 +114,24 @@ class Traffic:
         """The run ends early: see `Asker.abandon`."""
         for asker in self._askers:
             asker.abandon()
+        if self._remote is not None:
+            self._remote.abandon()
+
+    async def _offer(self, *, until: float, grace: float) -> None:
+        if self._remote is None:
+            await offer(self._streams, until=until, clock=self._clock, grace=grace)
+            return
+        off = self._remote.uncertainty * 1e3
+        told = f"the load comes from {self._remote.place}, whose clock is known to {off:.1f} ms"
+        self._recording.add_event(Event(self._clock.now(), "note", told))
+        self._note(self._clock.now(), told)
+        order = Order(self._door, self._experiment.load, self._questions, self._seed, until, grace)
+        await self._remote.offer(order, self._recording, clock=self._clock)
+
+    def _asked(self, load: int) -> int:
+        """How many questions of that load were sent."""
+        name = self._experiment.load[load].name
+        return self._askers[load].asked if self._remote is None else self._remote.asked[name]
 
     def _asker(self, load: Load) -> Asker:
         asker = Asker(
@@ -121,7 +151,7 @@ class Traffic:
         if self._cited is not None:
             self._cited.learn(document)
 
-    async def _mark(self, index: int, spike: Load, asker: Asker) -> None:
+    async def _mark(self, index: int, spike: Load, asked: Callable[[], int]) -> None:
         """Record a spike as a fault is recorded: what was sent proves it."""
         await self._clock.sleep_until(spike.at)
         self._recording.fault_on(index, "load", spike.title, self._clock.now())
@@ -131,7 +161,7 @@ class Traffic:
         # What is sent a little late still belongs to it.
         await self._clock.sleep_until(min(over + MAX_LATENESS, (over + self._experiment.duration) / 2))
         meant = spike.rate * (spike.for_ or 0.0)
-        told = f"{asker.asked} requests were sent, of {meant:.0f} on average"
-        proof = Proof(asker.asked >= meant * SPIKE_AT_LEAST, told, {"requests": float(asker.asked)})
+        told = f"{asked()} requests were sent, of {meant:.0f} on average"
+        proof = Proof(asked() >= meant * SPIKE_AT_LEAST, told, {"requests": float(asked())})
         self._recording.fault_off(index, over, proof)
         self._note(over, f"{spike.title}: over")

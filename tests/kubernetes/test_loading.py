@@ -1,0 +1,108 @@
+"""Load from a Job in the cluster: the same verdict, and the Job is gone however the run ends."""
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes import tiny_door
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.kubectl import Kubectl
+from tests.kubernetes.ours import brownout_image
+from tests.kubernetes.shop import PATIENCE, SHIPPED, Shop, opened
+from tests.kubernetes.test_on_nodes import PAUSE, has_pause
+from tests.kubernetes.test_runs import EXPERIMENT
+
+pytestmark = [pytest.mark.process, pytest.mark.run]
+SERVER = f"""
+{Path(tiny_door.__file__).read_text(encoding="utf-8").partition("@contextmanager")[0]}
+ThreadingHTTPServer(("", 8000), _Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    if not cluster.has_nodes:
+        pytest.skip("no pod runs here: the cluster has no node")
+    image = brownout_image()
+    with opened(cluster, tmp_path_factory.mktemp("shop"), image=PAUSE) as found:
+        if not asyncio.run(has_pause(found)):
+            pytest.skip(f"no node has the image {PAUSE}, which tools/with_kubernetes puts on its own")
+        kubectl = Kubectl(cluster, found.namespace)
+        kubectl("apply", "--filename", str(SHIPPED / "rbac-load.yaml"))
+        kubectl("run", "door", f"--image={image}", "--labels=app=door", "--command", "--", "python", "-c", SERVER)
+        kubectl("expose", "pod", "door", "--port=8000")
+        kubectl("wait", "--for=condition=Ready", "pod/door", "--timeout=120s")
+        found.describe(door="http://door:8000")
+        with found.description.open("a") as file:
+            file.write(f"load: {{from: job, image: {image}}}\n")
+        yield found
+
+
+@contextmanager
+def running(shop: Shop, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    path = folder / "pods.yaml"
+    path.write_text(EXPERIMENT)
+    at = ["--context", "restricted", "--namespace", shop.namespace, "--description", str(shop.description)]
+    command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "run", str(path), *at, *options]
+    with subprocess.Popen(command, env=env(shop, folder), cwd=folder, stdout=-1, stderr=-1, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def env(shop: Shop, folder: Path) -> dict[str, str]:
+    return {**os.environ, "KUBECONFIG": str(shop.restricted), "BROWNOUT_STATE_DIR": str(folder / "state")}
+
+
+async def jobs(shop: Shop) -> list[str]:
+    found = await shop.api.list(f"/apis/batch/v1/namespaces/{shop.namespace}/jobs")
+    return [one["metadata"]["name"] for one in found]
+
+
+async def nothing_is_left(shop: Shop) -> bool:
+    pods = await shop.api.list(shop.path("pods"), labels="app.kubernetes.io/managed-by=brownout")
+    return await jobs(shop) == [] and await shop.ledger.held() == [] and pods == []
+
+
+def test_a_run_whose_load_comes_from_a_job_gets_its_verdict_and_the_job_goes(shop: Shop, tmp_path: Path) -> None:
+    with running(shop, tmp_path, "--json") as process:
+        told, said = process.communicate(timeout=4 * PATIENCE)
+    found = json.loads(told)
+    # A machine that others keep busy may be late with a fault, or with the load, which is no verdict.
+    assert process.returncode in (0, 3), said
+    assert [one["outcome"] for one in found["checks"]] == ["passed"] * 5, found
+    assert all("late" in reason for reason in found["reasons"])
+    (evidence,) = tmp_path.glob("runs/*/evidence.sqlite")
+    with closing(sqlite3.connect(evidence)) as db:
+        (count,) = db.execute("SELECT count(*) FROM request WHERE outcome = 'ok'").fetchone()
+        notes = [text for (text,) in db.execute("SELECT text FROM event")]
+    # 10 a second for 12 s, and the one at the very end or not.
+    assert count in (119, 120)
+    assert any("the load comes from Job brownout-" in text for text in notes)
+    asyncio.run(shop.until(lambda: nothing_is_left(shop)))
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_ended_leaves_no_job(shop: Shop, tmp_path: Path, end: signal.Signals) -> None:
+    with running(shop, tmp_path) as process:
+        # Bring-up is over when there is load: until then the run's own ledger does not say what is in the cluster.
+        assert process.stderr is not None
+        assert any("the load comes from Job" in text for text in process.stderr)
+        assert len(asyncio.run(jobs(shop))) == 1
+        process.send_signal(end)
+        process.communicate(timeout=PATIENCE)
+    if end == signal.SIGKILL:
+        command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "heal"]
+        told = subprocess.run(command, env=env(shop, tmp_path), capture_output=True, text=True, check=True)
+        assert "the load's Job: healed" in told.stdout + told.stderr
+    asyncio.run(shop.until(lambda: nothing_is_left(shop)))
