@@ -1,5 +1,6 @@
 """Which running system a target is attached to, where it is not one that is brought up: what a user says of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,17 @@ class Attachment:
     @property
     def given(self) -> tuple[str, ...]:
         """The options that say anything."""
+        return tuple(self._said)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """As on the command line."""
+        return tuple(text for name, value in self._said.items() for text in (name, str(value)))
+
+    @property
+    def _said(self) -> Mapping[str, object]:
         said = {"--context": self.context, "--namespace": self.namespace, "--description": self.description}
-        said["--engine"] = self.engine
-        return tuple(name for name, value in said.items() if value is not None)
+        return {name: value for name, value in (said | {"--engine": self.engine}).items() if value is not None}
 
 
 NOWHERE = Attachment()

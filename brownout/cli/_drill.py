@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from brownout.attachment import Attachment
 from brownout.gameday.abort import Abort
 from brownout.gameday.desk import Desk
 from brownout.gameday.events import Watcher
@@ -40,9 +41,14 @@ async def drilled(asked: Start, wanted: Wanted, *, now: Callable[[], datetime]) 
     """
     loop, abort = asyncio.get_running_loop(), Abort(now)
 
-    def stage(folder: Path, target: str) -> ToolkitStage:
+    def stage(folder: Path, target: str, attachment: Attachment) -> ToolkitStage:
         return ToolkitStage(
-            folder, target=target, scale=wanted.scale, instance=asked.instance, settings=wanted.settings
+            folder,
+            target=target,
+            attachment=attachment,
+            scale=wanted.scale,
+            instance=asked.instance,
+            settings=wanted.settings,
         )
 
     def interrupted(how: str) -> None:

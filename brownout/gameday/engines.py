@@ -100,18 +100,28 @@ def _numbers(values: Sequence[int], between: str, *, width: int = 1) -> str:
 
 def _kubernetes(plan: GameDay, where: Where) -> Mapping[str, str]:
     name = _label(plan)
+    env = [{"name": "BROWNOUT_STATE_DIR", "value": "/state"}]
+    mounts = [{"name": "state", "mountPath": "/state"}]
+    volumes: list[Mapping[str, object]] = [
+        {"name": "state", "persistentVolumeClaim": {"claimName": "brownout-state"}},
+    ]
+    if attached := plan.attachment.given:
+        # Never the default of a pod's own account: the context is one that the plan names.
+        env.append({"name": "KUBECONFIG", "value": "/kubeconfig/config"})
+        mounts.append({"name": "kubeconfig", "mountPath": "/kubeconfig"})
+        volumes.append({"name": "kubeconfig", "secret": {"secretName": "brownout-kubeconfig"}})
     container = {
         "name": "chaos",
         "image": where.image,
         "command": ["chaos", "gameday", "run", str(where.plan), "--if-due"],
-        "env": [{"name": "BROWNOUT_STATE_DIR", "value": "/state"}],
-        "volumeMounts": [{"name": "state", "mountPath": "/state"}],
+        "env": env,
+        "volumeMounts": mounts,
     }
     pod = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _STOP,
         "containers": [container],
-        "volumes": [{"name": "state", "persistentVolumeClaim": {"claimName": "brownout-state"}}],
+        "volumes": volumes,
     }
     job = {"backoffLimit": 0, "template": {"metadata": {"labels": {"app": name}}, "spec": pod}}
     manifest = {
@@ -130,6 +140,8 @@ def _kubernetes(plan: GameDay, where: Where) -> Mapping[str, str]:
         "The volume claim brownout-state keeps the journal: check-ins are made, and the last drills looked up, there.",
         "The image has Brownout, this plan and its experiments in it.",
     ]
+    if attached:
+        head.append("The secret brownout-kubeconfig has, as its key config, a kubeconfig with the plan's context.")
     return {f"{name}.cronjob.yaml": _head(plan, head) + _yaml(manifest)}
 
 

@@ -22,6 +22,11 @@ def target_of(plan: GameDay) -> str:
     return next((name for name in named if name is not None), DEFAULT_TARGET)
 
 
+def options_of(plan: GameDay) -> RunOptions:
+    """Those with which its experiments run, as far as the plan says them."""
+    return RunOptions(target=plan.target, attachment=plan.attachment)
+
+
 def gather(
     plan: GameDay,
     now: datetime,
@@ -63,7 +68,7 @@ def problems_of_experiments(plan: GameDay) -> list[str]:
     found = []
     for path in dict.fromkeys(one.path for one in plan.experiments):
         try:
-            check(path, RunOptions(target=plan.target))
+            check(path, options_of(plan))
         except BrownoutError as error:
             found.append(str(error))
     return found

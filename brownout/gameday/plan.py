@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from brownout.attachment import NOWHERE, Attachment
 from brownout.errors import Location
 
 TTD = 300.0
@@ -139,6 +140,8 @@ class GameDay:
     schedule: Schedule
     target: str | None
     """None is the one that the experiments name, else the embedded one."""
+    attachment: Attachment = NOWHERE
+    """Which running system that is, for a target that is attached to one: its description as seen from here."""
     blast_radius: BlastRadius
     phases: tuple[Phase, ...]
     ttd: float = TTD

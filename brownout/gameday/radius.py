@@ -23,8 +23,9 @@ from dataclasses import dataclass, field
 from brownout.breakage import Breakage, LinkPlace, Place
 from brownout.errors import BrownoutError
 from brownout.experiment import Step
+from brownout.gameday.facts import options_of
 from brownout.gameday.plan import BlastRadius, GameDay
-from brownout.prepare import RunOptions, planned_of
+from brownout.prepare import planned_of
 from brownout.report.text import plural
 from brownout.system import Plan, Topology
 from brownout.units import format_share
@@ -44,7 +45,7 @@ def beyond_radius(plan: GameDay) -> list[str]:
     found: list[str] = []
     for path in dict.fromkeys(one.path for one in plan.experiments):
         try:
-            topology, steps = planned_of(path, RunOptions(target=plan.target))
+            topology, steps = planned_of(path, options_of(plan))
         except BrownoutError:
             continue
         if topology.own_traffic:
@@ -58,7 +59,7 @@ def beyond_radius(plan: GameDay) -> list[str]:
 def limits_nothing(plan: GameDay) -> bool:
     """Whether a limit is stated in vain: the target of every experiment has no traffic but the drill's own."""
     try:
-        owned = [planned_of(one.path, RunOptions(target=plan.target))[0].own_traffic for one in plan.experiments]
+        owned = [planned_of(one.path, options_of(plan))[0].own_traffic for one in plan.experiments]
     except BrownoutError:
         return False
     return plan.blast_radius not in (BlastRadius(), BlastRadius(traffic=1.0)) and all(owned)

@@ -4,11 +4,13 @@ What the rules of `brownout.gameday.governance` ask for may be missing here: the
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+from brownout.attachment import Attachment
 from brownout.binding import Binder
 from brownout.errors import Location, nearest_name, shown
 from brownout.gameday import schedule as schedules
@@ -33,8 +35,8 @@ from brownout.yamlsource import Entry, Node, ScalarNode, SequenceNode, compose, 
 
 REQUIRED = ("title", "schedule", "phases")
 KEYS = (
-    *("title", "purpose", "schedule", "target", "blast-radius", "phases", "goals", "runbook", "rollback", "people"),
-    *("blackouts", "review", "detection", "notify"),
+    *("title", "purpose", "schedule", "target", "context", "namespace", "description", "blast-radius", "phases"),
+    *("goals", "runbook", "rollback", "people", "blackouts", "review", "detection", "notify"),
 )
 SCHEDULE = ("cron", "time-zone", "week", "window")
 RADIUS = ("traffic", "pods", "tenants")
@@ -97,6 +99,7 @@ class _Reader:
             purpose=self._values.text(top.get("purpose")) or "",
             schedule=schedule,
             target=self._values.text(top.get("target")),
+            attachment=self._attachment(top),
             blast_radius=self._radius(top.get("blast-radius")),
             phases=self._phases(top.get("phases")),
             ttd=self._values.seconds(goals.get("detect"), TTD),
@@ -112,6 +115,16 @@ class _Reader:
         )
         self._binder.refuse()
         return plan
+
+    def _attachment(self, top: Mapping[str, Entry]) -> Attachment:
+        description = self._values.text(top.get("description"))
+        if description is not None and not self._kept and not (self._path.parent / description).is_file():
+            self._binder.note(f"description: there is no file {shown(description)}", at=top["description"].node.at)
+        return Attachment(
+            context=self._values.text(top.get("context")),
+            namespace=self._values.text(top.get("namespace")),
+            description=None if description is None else self._path.parent / description,
+        )
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

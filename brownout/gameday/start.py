@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from brownout import process
+from brownout.attachment import Attachment
 from brownout.errors import EXIT_ABORTED, EXIT_PASSED, EnvironmentProblem, InvalidInput
 from brownout.gameday.abort import Abort
 from brownout.gameday.desk import Desk
@@ -47,7 +48,7 @@ async def start(
     *,
     now: Callable[[], datetime],
     say: Callable[[str], object],
-    stage: Callable[[Path, str], Stage],
+    stage: Callable[[Path, str, Attachment], Stage],
     abort: Abort,
     watched: Sequence[Opened] = (),
 ) -> int:
@@ -57,7 +58,7 @@ async def start(
         asked: what was said of the start.
         now: the time.
         say: tell whoever sits at the terminal.
-        stage: what runs the experiments, from the drill's folder and the target's name.
+        stage: what runs the experiments, from the drill's folder, the target's name and which running system it is.
         abort: ends the drill wherever it is.
         watched: who else is told, and may steer.
 
@@ -98,7 +99,7 @@ async def start(
                     say("aborted before anything was started")
                     return EXIT_ABORTED
                 folder = _folder(asked.runs_dir, name)
-                played_on = stage(folder, target)
+                played_on = stage(folder, target, plan.attachment)
                 say(f"drill {name}: {plan.title}; {decision.abort_holder or 'nobody'} holds the abort")
                 new = _new(
                     plan, name, target, folder, instance=asked.instance, decision=decision, facts=facts, moment=moment

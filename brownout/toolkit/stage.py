@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from brownout import process, registry
+from brownout.attachment import NOWHERE, Attachment
 from brownout.errors import EXIT_ABORTED
 from brownout.gameday.abort import Abort
 from brownout.gameday.drill import Played, Tell
@@ -32,7 +33,16 @@ _LONGEST_LINE = 1 << 22
 class ToolkitStage:
     """A `brownout.gameday.drill.Stage`. What runs show, they show on this process's terminal themselves."""
 
-    def __init__(self, folder: Path, *, target: str, scale: float, instance: str, settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        target: str,
+        scale: float,
+        instance: str,
+        settings: str,
+        attachment: Attachment = NOWHERE,
+    ) -> None:
         """
         Args:
             folder: in which run folders are made.
@@ -40,10 +50,12 @@ class ToolkitStage:
             scale: of every experiment and of the pauses.
             instance: of the target.
             settings: path of the Chaos Toolkit's settings file.
+            attachment: which running system the target is.
         """
         self.scale = scale
         self._folder = folder
         self._target = target
+        self._attachment = attachment
         self._instance = instance
         self._settings = settings
 
@@ -114,6 +126,7 @@ class ToolkitStage:
 
     def _arguments(self, experiment: Path, events: int) -> list[str]:
         run = [str(experiment), "--target", self._target, "--scale", f"{self.scale:g}", "--instance", self._instance]
+        run += self._attachment.arguments
         return [*run, "--runs-dir", str(self._folder), "--events", f"/dev/fd/{events}"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from brownout.attachment import Attachment
 from brownout.errors import InvalidInput
 from brownout.gameday.engines import ENGINES, Where, calendar_of, cron_of, write
 from brownout.gameday.plan import GameDay, Schedule
@@ -39,6 +40,17 @@ def test_a_cronjob_has_what_kubernetes_requires() -> None:
     assert pod["restartPolicy"] == "Never"
     (container,) = pod["containers"]
     assert container["command"] == ["chaos", "gameday", "run", "gamedays/sunday.yaml", "--if-due"]
+    assert {one["name"] for one in pod["volumes"]} == {one["name"] for one in container["volumeMounts"]}
+
+
+def test_a_cronjob_of_a_drill_in_a_cluster_has_a_kubeconfig_with_the_context_that_the_plan_names() -> None:
+    attached = plan(target="kubernetes", attachment=Attachment("staging", "shop"))
+    (text,) = write("kubernetes", attached, WHERE, changes=()).values()
+    assert "The secret brownout-kubeconfig has" in text
+    pod = yaml.safe_load(text)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {"name": "KUBECONFIG", "value": "/kubeconfig/config"} in container["env"]
+    assert {"name": "kubeconfig", "secret": {"secretName": "brownout-kubeconfig"}} in pod["volumes"]
     assert {one["name"] for one in pod["volumes"]} == {one["name"] for one in container["volumeMounts"]}
 
 

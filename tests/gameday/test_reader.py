@@ -36,6 +36,19 @@ def test_everything_that_is_written_is_read(tmp_path: Path) -> None:
     assert plan.runbook_file == tmp_path / "runbook.md"
 
 
+def test_a_drill_in_a_cluster_says_where_and_its_description_lies_beside_it(tmp_path: Path) -> None:
+    where = "target: kubernetes\ncontext: staging\nnamespace: shop\ndescription: shop.yaml\n"
+    text = TEXT.replace("target: embedded\n", where)
+    with pytest.raises(InvalidInput, match=r"6:14: description: there is no file 'shop.yaml'"):
+        read_plan(written(tmp_path, text))
+    (tmp_path / "shop.yaml").touch()
+    plan = read_plan(written(tmp_path, text))
+    assert plan.attachment.arguments == (
+        *("--context", "staging", "--namespace", "shop"),
+        *("--description", str(tmp_path / "shop.yaml")),
+    )
+
+
 def test_what_the_rules_ask_for_may_be_missing(tmp_path: Path) -> None:
     text = (
         "title: Bare\nschedule: {cron: '0 3 * * SUN', time-zone: UTC}\nphases: [{name: a, experiments: [one.yaml]}]\n"

@@ -85,7 +85,7 @@ class Day:
             asked,
             now=self.clock,
             say=self.said.append,
-            stage=lambda _folder, _target: stage,
+            stage=lambda *_: stage,
             abort=self.abort,
             watched=watched,
         )
