@@ -7,7 +7,7 @@ import pytest
 from brownout.attachment import Attachment
 from brownout.errors import InvalidInput
 from brownout.fixtures.kubernetes import kubernetes
-from brownout.fixtures.kubernetes.reader import read_description
+from brownout.fixtures.kubernetes.reader import LOAD_IMAGE, read_description
 from brownout.fixtures.kubernetes.target import REFERENCE
 from brownout.prepare import RunOptions, selected
 from brownout.reader import read_experiment
@@ -60,11 +60,27 @@ def test_one_pod_or_a_quarter_may_be_taken_unless_the_owner_says_otherwise(
         ("policies: enforced", "policies: sure", "network-policies: got 'sure'"),
         ("from: gateway, to: inference", "from: gateway, to: gateway", "not to gateway itself"),
         ("door:", "dor:", "did you mean 'door'"),
+        ("questions:", "load: {from: jop}\nquestions:", r"shop.yaml:9:\d+: from: got 'jop'"),
+        ("questions:", "load: {image: x}\nquestions:", r"shop.yaml:9:\d+: load: 'from' is missing"),
+        ("questions:", "load: {from: client, image: x}\nquestions:", "load from the client has none"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, old: str, new: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
         read_description(described(tmp_path, old, new))
+
+
+@pytest.mark.parametrize(
+    ("said", "image"),
+    [
+        ("", None),
+        ("load: {from: client}\n", None),
+        ("load: {from: job}\n", LOAD_IMAGE),
+        ("load: {from: job, image: x:1}\n", "x:1"),
+    ],
+)
+def test_load_comes_from_here_unless_a_job_is_said(tmp_path: Path, said: str, image: str | None) -> None:
+    assert read_description(described(tmp_path, "questions:", f"{said}questions:")).load_image == image
 
 
 def test_the_shipped_description_is_right() -> None:

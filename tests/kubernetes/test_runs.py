@@ -1,7 +1,9 @@
 """A whole run on a real API server, as a user starts it."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,3 +61,49 @@ def test_a_run_attaches_breaks_judges_and_leaves_the_namespace_as_it_was(shop: S
     assert ended.returncode in (0, 3), ended.stderr
     assert [one["outcome"] for one in told["checks"]] == ["passed"] * 5
     assert all("late" in reason for reason in told["reasons"])
+
+
+PLAN = """\
+title: A drill in the cluster
+schedule: {cron: "0 3 * * SUN", time-zone: UTC}
+target: kubernetes
+context: restricted
+namespace: NAMESPACE
+description: shop.yaml
+blast-radius: {pods: 1}
+phases: [{name: pods, experiments: [pods.yaml]}]
+runbook: https://example.com/runbook
+rollback: chaos heal
+people: {commander: Ada, abort: Grace}
+"""
+
+
+def test_a_drill_is_played_on_the_cluster_that_its_plan_names(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "pods.yaml").write_text(EXPERIMENT)
+    plan = tmp_path / "sunday.yaml"
+    env = {**os.environ, "KUBECONFIG": str(shop.restricted), "BROWNOUT_STATE_DIR": str(tmp_path / "state")}
+
+    def gameday(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "gameday", *arguments]
+        return subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    with answering() as door:
+        shop.describe(door=door)
+        text = PLAN.replace("NAMESPACE", shop.namespace)
+        plan.write_text(text.replace("pods: 1", "traffic: 10%"))
+        beyond = gameday("validate", str(plan))
+        plan.write_text(text)
+        valid = gameday("validate", str(plan))
+        gameday("check-in", str(plan), "--as", "Grace")
+        permitted = ("--override", "window", "--by", "Ada", "--because", "a test")
+        ended = gameday("run", str(plan), *permitted, "--no-room", "--scale", "0.5")
+
+    assert "pod_kill: hits 1 of 4 pods of inference, 25.0 % of what it serves" in beyond.stderr
+    assert valid.returncode == 0, valid.stderr
+    assert "on the kubernetes target" in valid.stdout
+    # As above; and at half the length a replacement may be late, which is no concern of a drill.
+    assert ended.returncode in (0, 1, 3), ended.stdout + ended.stderr
+    assert "1/1 pods: pods.yaml" in ended.stdout
+    (evidence,) = tmp_path.glob("runs/*/*/evidence.sqlite")
+    with contextlib.closing(sqlite3.connect(evidence)) as db:
+        assert db.execute("SELECT fault FROM fault").fetchall() == [("pod_kill",)]
