@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from brownout.breakage import Delay, LinkPlace, ProviderFailure
 from brownout.cli.heal import heal
 from brownout.errors import FaultError
+from brownout.fixtures.docker.images import variable_of
 from brownout.fixtures.kubernetes.reader import read_description
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.kubectl import Kubectl
@@ -25,12 +26,25 @@ from tests.kubernetes.tiny_door import answering
 pytestmark = pytest.mark.process
 LINK = LinkPlace("gateway", "inference")
 PYTHON = "/opt/proxy/bin/python"
-SERVER = (PYTHON, "-m", "http.server", "8000", "--directory", "/opt")
+ANSWER = """
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
 CALL = """
 import time, urllib.error, urllib.request
+body = b'{"model": "m", "messages": [{"role": "user", "content": "?"}]}'
+headers = {"Content-Type": "application/json"}
+request = urllib.request.Request("http://inference/v1/chat/completions", body, headers)
 began = time.monotonic()
 try:
-    status = urllib.request.urlopen("http://inference/", timeout=10).status
+    status = urllib.request.urlopen(request, timeout=10).status
 except urllib.error.HTTPError as refused:
     status = refused.code
 except OSError:
@@ -73,7 +87,9 @@ proxy: {{image: '{image}'}}
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    """The proxy's, on the node."""
+    """The proxy's, on the node: the one that the environment names, or one that is made."""
+    if named := os.environ.get(variable_of("proxy")):
+        return named
     command = os.environ.get(LOAD)
     if command is None:
         pytest.skip(f"{LOAD} names no command that loads images")
@@ -99,7 +115,7 @@ def shop(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory)
     """One whose pods answer on a port, behind policies that allow the one link and nothing else."""
     if not cluster.has_nodes:
         pytest.skip("no pod runs here: the cluster has no node")
-    with opened(cluster, tmp_path_factory.mktemp("shop"), image=image, command=SERVER) as found:
+    with opened(cluster, tmp_path_factory.mktemp("shop"), image=image, command=(PYTHON, "-c", ANSWER)) as found:
         found.description.write_text(DESCRIPTION.format(door="http://127.0.0.1:1", image=image))
 
         async def make() -> None:
