@@ -7,7 +7,7 @@ from contextlib import suppress
 from brownout import registry
 from brownout.breakage import Breakage, LinkPlace, Place, ServicePlace
 from brownout.checkreader import nonsense
-from brownout.errors import EnvironmentProblem, InvalidInput, Location, refuse, shown
+from brownout.errors import EnvironmentProblem, FaultError, InvalidInput, Location, refuse, shown
 from brownout.experiment import WRITES, Block, Check, Experiment, Step
 from brownout.parameters import Parameter, parameters_of, parse
 from brownout.registry import Fault, Probe, Registry
@@ -22,7 +22,7 @@ from brownout.system import (
     UnknownFamily,
     UnknownPlace,
 )
-from brownout.target import Setting
+from brownout.target import Foresees, Setting, Target
 from brownout.units import Duration, Share, UnitError
 from brownout.yamlsource import resolve
 
@@ -104,6 +104,26 @@ def planned(step: Step, topology: Topology) -> Plan:
     plan = Plan(topology)
     asyncio.run(_enter(registry.faults().get(step.fault), step, plan))
     return plan
+
+
+async def foresee(experiment: Experiment, target: Target, *, faults: Registry[Fault] | None = None) -> None:
+    """Ask a target that is up whether each step can be done to the system as it is; for those that can tell.
+
+    Raises:
+        InvalidInput: one cannot; `InvalidInputs` where several cannot.
+    """
+    if not isinstance(target, Foresees):
+        return
+    problems = []
+    for step in experiment.method:
+        plan = Plan(target.topology)
+        await _enter((faults or registry.faults()).get(step.fault), step, plan)
+        for place, breakage in plan.steps:
+            try:
+                await target.foresee(place, breakage)
+            except FaultError as problem:
+                problems.append(InvalidInput(f"{step.fault}: {problem}", at=step.location))
+    refuse(problems)
 
 
 def settings_of(experiment: Experiment, settings: Mapping[str, Setting]) -> dict[str, Value]:
@@ -196,6 +216,10 @@ def _unfit(
     if breakage.by_name and can and place not in named:
         yield f"on the link {place} no host name is resolved that could fail", named
     if not isinstance(place, ServicePlace):
+        link = (place.source, place.destination)
+        if can and (why := topology.link_lacking.get(link, {}).get(breakage.capability)) is not None:
+            fitting = [one for one in topology.links if breakage.capability not in topology.link_lacking.get(one, {})]
+            yield f"the link {place} cannot be broken so: {why}", [LinkPlace(*one) for one in fitting]
         return
     if breakage.disk and can and place.service not in topology.disks:
         yield f"{place} keeps nothing on a disk of its own, which could be full", topology.disks

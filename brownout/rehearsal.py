@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from brownout.errors import InvalidInput
+from brownout.errors import FaultError, InvalidInput
 from brownout.fit import planned
 from brownout.prepare import RunOptions, selected
 from brownout.reader import read_experiment
@@ -29,7 +29,11 @@ def rehearse(path: Path, options: RunOptions, *, say: Callable[[str], None]) -> 
     async def play(target: Rehearses) -> None:
         for step, plan in plans:
             say(f"{step.title}:")
-            await target.rehearse(plan.steps, say)
+            try:
+                await target.rehearse(plan.steps, say)
+            except FaultError as problem:
+                msg = f"{step.fault}: {problem}"
+                raise InvalidInput(msg, at=step.location) from problem
 
     asyncio.run(play(target))
     say("Nothing was done.")

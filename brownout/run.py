@@ -20,6 +20,7 @@ from brownout.evidence.model import Event
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
 from brownout.experiment import Block
+from brownout.fit import foresee
 from brownout.halt import Halt
 from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
@@ -87,6 +88,7 @@ class Run:
         )
         await self.halt.unless(target.up(options, self.progress.say))
         ledger.recover_with(plan.id, target.recovery())
+        await self.halt.unless(foresee(self.experiment, target))
         if plan.prometheus is not None:
             self.progress.say("waiting for Prometheus")
             beside = prometheus_beside(plan.prometheus, target.sources(), workdir)

@@ -40,6 +40,8 @@ class Topology:
     """What of `brownout.breakage` the target can do, such as `link.blackhole`."""
     lacking: Mapping[str, str] = field(default_factory=dict)
     """What it cannot do and why, where there is more to say than that."""
+    link_lacking: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """What cannot be done to one link though it can to others, and why."""
     dependencies: tuple[str, ...] = ()
     """Names under which circuit breakers report; empty where they are not known in advance."""
     question_sets: tuple[str, ...] = ()

@@ -320,6 +320,18 @@ class Rehearses(Protocol):
         """
 
 
+@runtime_checkable
+class Foresees(Protocol):
+    """A target that can tell, once it is up, what cannot be done to the system as it turns out to be."""
+
+    async def foresee(self, place: Place, breakage: Breakage) -> None:
+        """Change nothing.
+
+        Raises:
+            FaultError: it could not be done.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledStep:
     """One breakage of an experiment, to be said to somebody else who does it."""

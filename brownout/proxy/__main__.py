@@ -18,13 +18,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
 from brownout.proxy.address import Address
 from brownout.proxy.api import Api
-from brownout.proxy.collection import ProxyCollection
+from brownout.proxy.bodies import proxy_specs
+from brownout.proxy.collection import ProxyCollection, ProxySpec
 from brownout.proxy.control import ControlServer
 from brownout.proxy.errors import ApiError
 from brownout.proxy.scheduler import LoopScheduler, Scheduler
@@ -55,6 +56,9 @@ def main() -> int:
     parser.add_argument("--die-with-stdin", action="store_true", help="exit when standard input ends (parent death)")
     parser.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="auto: uvloop if there")
     parser.add_argument("--seed", type=int, help="make jitter and toxicity repeatable")
+    parser.add_argument(
+        "--links", type=_links, default=(), metavar="JSON", help="links to begin with, as for POST /populate"
+    )
     options = parser.parse_args()
     for address in (options.control, options.dns):
         if address is not None and not options.exposed and not _is_loopback(address):
@@ -70,9 +74,17 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory(options.loop)) as runner:
             serving = _serve(
-                token, options.control, options.dns, die_with_stdin=options.die_with_stdin, seed=options.seed
+                token,
+                options.control,
+                options.dns,
+                die_with_stdin=options.die_with_stdin,
+                seed=options.seed,
+                links=options.links,
             )
             runner.run(serving)
+    except ApiError as exc:
+        print(f"brownout.proxy: --links: {exc.message}", file=sys.stderr)
+        return _BAD_INPUT
     except OSError as exc:
         where = f"{options.control}{f' or {options.dns}' if options.dns else ''}"
         print(f"brownout.proxy: cannot listen on {where}: {exc.strerror}", file=sys.stderr)
@@ -80,7 +92,15 @@ def main() -> int:
     return 0
 
 
-async def _serve(token: str, control: Address, dns: Address | None, *, die_with_stdin: bool, seed: int | None) -> None:
+async def _serve(
+    token: str,
+    control: Address,
+    dns: Address | None,
+    *,
+    die_with_stdin: bool,
+    seed: int | None,
+    links: Sequence[ProxySpec],
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -90,6 +110,9 @@ async def _serve(token: str, control: Address, dns: Address | None, *, die_with_
         collection = ProxyCollection(scheduler=scheduler, rng=rng, resolves=dns is not None)
         server = ControlServer(Api(collection), token=token)
         responder = None if dns is None else _responder(collection, scheduler, rng)
+        for link in links:
+            # Before the control port answers: whoever sees that one finds the links ready.
+            await collection.add(link)
         ready = {"control": await server.start(control.host, control.port)}
         if dns is not None and responder is not None:
             ready["dns"] = str(Address(*await responder.start(dns.host, dns.port)))
@@ -142,6 +165,13 @@ def _loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop] | None
 def _address(text: str) -> Address:
     try:
         return Address.parse(text)
+    except ApiError as exc:
+        raise argparse.ArgumentTypeError(exc.message) from exc
+
+
+def _links(text: str) -> Sequence[ProxySpec]:
+    try:
+        return proxy_specs(text.encode())
     except ApiError as exc:
         raise argparse.ArgumentTypeError(exc.message) from exc
 

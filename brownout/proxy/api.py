@@ -9,7 +9,7 @@ from http import HTTPStatus
 from urllib.parse import unquote
 
 import brownout
-from brownout.proxy.bodies import field, parse, parse_object, proxy_spec, toxic_of, toxicity_of
+from brownout.proxy.bodies import field, parse_object, proxy_spec, proxy_specs, toxic_of, toxicity_of
 from brownout.proxy.collection import ProxyCollection
 from brownout.proxy.errors import ApiError, bad_request, missing_field
 from brownout.proxy.leases import MAX_TTL_MS
@@ -99,11 +99,7 @@ class Api:
     async def _populate(self, _names: list[str], body: bytes) -> Reply:
         done: list[dict[str, object]] = []
         try:
-            wanted = parse(body)
-            if not isinstance(wanted, list) or not all(isinstance(item, dict) for item in wanted):
-                raise bad_request("expected an array of objects")
-            specs = [proxy_spec(fields, f" at proxy {index}") for index, fields in enumerate(wanted, start=1)]
-            for spec in specs:
+            for spec in proxy_specs(body):
                 done.append((await self._collection.add_or_replace(spec)).to_json())
         except ApiError as exc:
             return Reply(exc.status, {"error": exc.message, "status": exc.status, "proxies": done or None})

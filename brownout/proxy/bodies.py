@@ -67,6 +67,14 @@ def proxy_spec(fields: Mapping[str, Any], where: str = "") -> ProxySpec:
     )
 
 
+def proxy_specs(body: bytes) -> list[ProxySpec]:
+    """The proxies that are asked for. Raises ApiError (400)."""
+    wanted = parse(body)
+    if not isinstance(wanted, list) or not all(isinstance(item, dict) for item in wanted):
+        raise bad_request("expected an array of objects")
+    return [proxy_spec(fields, f" at proxy {index}") for index, fields in enumerate(wanted, start=1)]
+
+
 def _host(name: str) -> str:
     name = name.lower().removesuffix(".")
     if name and (len(name) > 253 or not _HOST.fullmatch(name)):

@@ -5,6 +5,7 @@ class, waits for ever and takes a 5xx for a success; here address and token belo
 timeout, and every failure is a `ControlError`.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -269,6 +270,21 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
 
     def _call(self, method: str, *path: str, body: object = None) -> Any:
         target = "/" + "/".join(quote(part, safe="") for part in path)
+        status, reason, content = self._exchange(method, target, body)
+        try:
+            answer = json.loads(content) if content else None
+        except ValueError:
+            answer = content.decode("utf-8", "replace")
+        if status < requests.codes.bad_request:
+            return answer
+        said = answer.get("error") if isinstance(answer, dict) else None
+        msg = f"the fault proxy at {self._url} refused {method} {target}: {said or reason} ({status})"
+        if status == requests.codes.not_found and said is None:
+            raise _PageNotFound(msg, status=status)
+        raise ControlError(msg, status=status)
+
+    def _exchange(self, method: str, target: str, body: object) -> tuple[int, str, bytes]:
+        """One request: status, its phrase, and what was answered. Raises ControlError where there is no answer."""
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             # A session for each call: they are not safe to share between threads, and a call on the loopback is cheap.
@@ -280,18 +296,7 @@ class ToxiproxyClient(toxiproxy.Toxiproxy):  # type: ignore[misc]  # the package
         except requests.RequestException as exc:
             msg = f"no answer from the fault proxy at {self._url} to {method} {target}: {type(exc).__name__}"
             raise ControlError(msg) from exc
-        try:
-            answer = response.json() if response.content else None
-        except ValueError:
-            answer = response.text
-        if response.ok:
-            return answer
-        said = answer.get("error") if isinstance(answer, dict) else None
-        reason = f"{said or response.reason} ({response.status_code})"
-        msg = f"the fault proxy at {self._url} refused {method} {target}: {reason}"
-        if response.status_code == requests.codes.not_found and said is None:
-            raise _PageNotFound(msg, status=response.status_code)
-        raise ControlError(msg, status=response.status_code)
+        return response.status_code, response.reason, response.content
 
 
 class _PageNotFound(ControlError):

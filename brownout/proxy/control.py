@@ -14,6 +14,8 @@ import h11
 from brownout.proxy.api import JSON, Api, Reply
 from brownout.proxy.errors import ApiError
 
+TOKEN_HEADER = "X-Brownout-Token"  # noqa: S105 - the header's name
+"""Where the token may be as well: whoever relays requests may keep `Authorization` to themselves (an API server)."""
 BODY_LIMIT = 2**20
 """Bytes; a request body beyond it is refused with 413."""
 _REQUEST_S = 15.0
@@ -75,7 +77,8 @@ class ControlServer:
         # Any web page can make its visitor's browser send requests to a loopback port, hence Toxiproxy's rule.
         if headers.get(b"user-agent", b"").startswith(b"Mozilla/"):
             raise ApiError(HTTPStatus.FORBIDDEN, "User agent not allowed")
-        if not hmac.compare_digest(_given_token(headers.get(b"authorization", b"")), self._token):
+        given = headers.get(TOKEN_HEADER.lower().encode()) or _given_token(headers.get(b"authorization", b""))
+        if not hmac.compare_digest(given, self._token):
             msg = "this needs the run's token, as 'Authorization: Bearer TOKEN' or as the password of HTTP Basic"
             raise ApiError(HTTPStatus.UNAUTHORIZED, msg)
 

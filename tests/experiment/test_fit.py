@@ -1,15 +1,17 @@
 """What only a target knows: refused before anything starts."""
 
+import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from brownout.errors import EnvironmentProblem, InvalidInput
-from brownout.fit import fit, parse_setting
+from brownout.breakage import Breakage, Place
+from brownout.errors import EnvironmentProblem, FaultError, InvalidInput
+from brownout.fit import fit, foresee, parse_setting
 from brownout.reader import parse_experiment
 from brownout.system import Topology
-from brownout.target import Setting
+from brownout.target import Setting, Target
 
 SOURCE = """\
 title: T
@@ -243,6 +245,32 @@ def test_a_wrong_setting_of_the_command_line_is_told(text: str, says: str, setti
         parse_setting(text, settings)
     assert says in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_what_turns_out_once_the_target_is_up_is_told_with_its_place(stand_ins: Any, topology: Topology) -> None:
+    class Found:
+        def __init__(self) -> None:
+            self.topology = topology
+
+        async def foresee(self, place: Place, breakage: Breakage) -> None:
+            msg = f"{place}: its Service is headless"
+            raise FaultError(msg)
+
+    experiment = parse_experiment(SOURCE, file="e.yaml", **stand_ins.registries)
+
+    with pytest.raises(InvalidInput, match=r"e\.yaml:9:5: partition: gateway → vector-db: its Service is headless"):
+        asyncio.run(foresee(experiment, cast("Target", Found()), faults=stand_ins.registries["faults"]))
+    # One that cannot tell is not asked.
+    asyncio.run(foresee(experiment, cast("Target", object())))
+
+
+def test_what_cannot_be_done_to_one_link_is_told_with_those_that_it_can_be_done_to(
+    fitted: Fit, topology: Topology
+) -> None:
+    barred = {("gateway", "vector-db"): {"link.blackhole": "others would be hit"}}
+
+    with pytest.raises(InvalidInput, match=r"e\.yaml:9:5: .*vector-db cannot be broken so: others would be hit"):
+        fitted(topology=replace(topology, link_lacking=barred))
 
 
 def test_a_target_without_settings_says_so() -> None:

@@ -1,4 +1,7 @@
-"""A run that breaks three things and waits to be killed: `doomed.py NAMESPACE DESCRIPTION FOLDER`, with $KUBECONFIG."""
+"""A run that breaks things and waits to be killed: `doomed.py NAMESPACE DESCRIPTION FOLDER [slow]`, with $KUBECONFIG.
+
+Three things; or one link, which is made slow by our proxy.
+"""
 
 import asyncio
 import sys
@@ -7,7 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from brownout.attachment import Attachment
-from brownout.breakage import Blackhole, FailImagePull, ScaleToZero
+from brownout.breakage import Blackhole, Delay, FailImagePull, ScaleToZero
 from brownout.clock import RunClock
 from brownout.fixtures.kubernetes import kubernetes
 from brownout.injection import LiveSystem
@@ -17,7 +20,7 @@ from brownout.system import ServiceName
 from brownout.target import TargetOptions
 
 
-async def main(namespace: str, description: str, folder: str) -> None:
+async def main(namespace: str, description: str, folder: str, how: str = "") -> None:
     target = kubernetes.to(Attachment("restricted", namespace, Path(description)))()
     with Ledger.open() as ledger:
         ledger.begin(RunRow("doomed", current(), "kubernetes", {}, Path(folder), time.time()))
@@ -26,9 +29,12 @@ async def main(namespace: str, description: str, folder: str) -> None:
         system = LiveSystem(target, ledger, "doomed", clock=RunClock()).watched(lambda _: None)
         gateway, inference, store = (ServiceName(name) for name in ("gateway", "inference", "store"))
         async with AsyncExitStack() as broken:
-            await broken.enter_async_context(system.link(gateway, inference).broken(Blackhole()))
-            await broken.enter_async_context(system.service(inference).broken(FailImagePull()))
-            await broken.enter_async_context(system.service(store).broken(ScaleToZero()))
+            if how == "slow":
+                await broken.enter_async_context(system.link(gateway, inference).broken(Delay(latency=2.0)))
+            else:
+                await broken.enter_async_context(system.link(gateway, inference).broken(Blackhole()))
+                await broken.enter_async_context(system.service(inference).broken(FailImagePull()))
+                await broken.enter_async_context(system.service(store).broken(ScaleToZero()))
             print("broken", flush=True)
             await asyncio.Event().wait()
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,10 @@ class Shop:
                 await asyncio.sleep(0.1)
 
 
-def workload(kind: str, name: str, *, replicas: int, image: str | None = None) -> dict[str, Any]:
-    """With an image its pods really run, and are ready as soon as they do."""
+def workload(
+    kind: str, name: str, *, replicas: int, image: str | None = None, command: Sequence[str] = ()
+) -> dict[str, Any]:
+    """With an image its pods really run, and are ready as soon as they do; or as port 8000 answers, with a command."""
     labels = {"app": name}
     container = {
         "name": "main",
@@ -127,6 +129,13 @@ def workload(kind: str, name: str, *, replicas: int, image: str | None = None) -
         container |= {"image": image, "imagePullPolicy": "IfNotPresent", "command": ["/pause", "serve", "8000"]}
         container["resources"] = {"requests": {"memory": "16Mi"}, "limits": {"memory": "32Mi"}}
         del container["readinessProbe"]
+        if command:
+            container |= {
+                "command": list(command),
+                "ports": [{"name": "http", "containerPort": 8000}],
+                "readinessProbe": {"tcpSocket": {"port": 8000}, "periodSeconds": 1},
+                "resources": {"requests": {"memory": "24Mi"}, "limits": {"memory": "128Mi"}},
+            }
         template["spec"]["terminationGracePeriodSeconds"] = 1
     spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
     if kind == "StatefulSet":
@@ -135,7 +144,7 @@ def workload(kind: str, name: str, *, replicas: int, image: str | None = None) -
 
 
 @contextlib.contextmanager
-def opened(cluster: Cluster, folder: Path, *, image: str | None = None) -> Iterator[Shop]:
+def opened(cluster: Cluster, folder: Path, *, image: str | None = None, command: Sequence[str] = ()) -> Iterator[Shop]:
     """One that is up, and goes with everything in it; with an image its pods are the cluster's to run."""
     api = Api.of(kubeconfig=str(cluster.kubeconfig), context=cluster.context)
     name = f"brownout-test-{secrets.token_hex(4)}"
@@ -143,7 +152,7 @@ def opened(cluster: Cluster, folder: Path, *, image: str | None = None) -> Itera
     ended = threading.Event()
     kubelet = threading.Thread(target=_stand_in, args=(api, shop, ended), daemon=True)
     try:
-        asyncio.run(_make(shop, image))
+        asyncio.run(_make(shop, image, command))
         if image is None:
             kubelet.start()
         yield shop
@@ -176,12 +185,13 @@ async def breaking(shop: Shop, kubeconfig: Path | None = None, *, engine: Engine
         api.close()
 
 
-async def _make(shop: Shop, image: str | None) -> None:
+async def _make(shop: Shop, image: str | None, command: Sequence[str]) -> None:
     metadata = {"name": shop.namespace, "labels": {"brownout.dev/chaos": "allowed"}}
     await shop.api.do(Call("POST", "/api/v1/namespaces", {"metadata": metadata}))
-    await shop.make("deployments", workload("Deployment", "gateway", replicas=1, image=image))
-    await shop.make("deployments", workload("Deployment", "inference", replicas=4, image=image))
-    await shop.make("statefulsets", workload("StatefulSet", "store", replicas=1, image=image))
+    runs: dict[str, Any] = {"image": image, "command": command}
+    await shop.make("deployments", workload("Deployment", "gateway", replicas=1, **runs))
+    await shop.make("deployments", workload("Deployment", "inference", replicas=4, **runs))
+    await shop.make("statefulsets", workload("StatefulSet", "store", replicas=1, **runs))
     await shop.apply(SHIPPED / "rbac.yaml")
     shop.restricted.write_text(json.dumps(await _account(shop)))
 

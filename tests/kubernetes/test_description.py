@@ -32,7 +32,8 @@ def test_services_are_workloads_and_each_of_their_pods(tmp_path: Path) -> None:
     assert topology.families == {"inference": slots}
     assert topology.links == (("gateway", "inference"), ("inference", "store"))
     assert "service.kill" in topology.capabilities
-    assert "link.blackhole.one-way" not in topology.capabilities
+    assert {"link.blackhole.one-way", "link.delay"} <= topology.capabilities
+    assert "link.dns_failure" not in topology.capabilities
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,9 @@ def test_one_pod_or_a_quarter_may_be_taken_unless_the_owner_says_otherwise(
         ("store: {", "inference-2: {", "inference-2 is the name of a pod of inference already"),
         ("policies: enforced", "policies: sure", "network-policies: got 'sure'"),
         ("from: gateway, to: inference", "from: gateway, to: gateway", "not to gateway itself"),
+        ("policies: enforced", "policies: enforced\nproxy: {imag: x}", r"'imag'.*did you mean 'image'"),
+        ("policies: enforced", "policies: enforced\nproxy: {image: 'a b'}", r"shop.yaml:11:\d+: image: got 'a b'"),
+        ("replicas: 4", "service: A_b", r"shop.yaml:4:\d+: service: got 'A_b'; that is no name of"),
         ("door:", "dor:", "did you mean 'door'"),
         ("questions:", "load: {from: jop}\nquestions:", r"shop.yaml:9:\d+: from: got 'jop'"),
         ("questions:", "load: {image: x}\nquestions:", r"shop.yaml:9:\d+: load: 'from' is missing"),
@@ -81,6 +85,56 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, old: str, new: str
 )
 def test_load_comes_from_here_unless_a_job_is_said(tmp_path: Path, said: str, image: str | None) -> None:
     assert read_description(described(tmp_path, "questions:", f"{said}questions:")).load_image == image
+
+
+EXPERIMENT = """\
+title: Two clients
+hypothesis: One of them meets nothing.
+load: {rate: 5/s}
+steady-state: [{availability: {at-least: 99%}}]
+method:
+  - FAULT
+    at: 5s
+    for: 5s
+expect:
+  during: [{availability: {at-least: 90%}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (
+            "latency: {from: gateway, to: inference, latency: 1s}",
+            r"two.yaml:6:\d+: latency: the link gateway → inference cannot be broken so: the fault proxy would stand "
+            r"before inference, and break store → inference as well",
+        ),
+        (
+            "provider_error: {from: inference, to: store, failure: forbidden}",
+            r"two.yaml:6:\d+: .*the link inference → store carries no HTTP",
+        ),
+        ("dns_failure: {from: inference, to: store, answer: nxdomain}", r"two.yaml:6:\d+: .*resolved"),
+    ],
+)
+def test_a_link_that_the_proxy_cannot_break_alone_is_refused_with_its_place(
+    tmp_path: Path, fault: str, says: str
+) -> None:
+    second = "inference, to: store}\n  - {from: store, to: inference}"
+    attachment = Attachment("c", "n", described(tmp_path, "inference, to: store}", second))
+    path = tmp_path / "two.yaml"
+    path.write_text(EXPERIMENT.replace("FAULT", fault))
+
+    with pytest.raises(InvalidInput, match=says):
+        selected(read_experiment(path), RunOptions(target="kubernetes", attachment=attachment))
+
+
+def test_a_partition_of_such_a_link_needs_no_proxy(tmp_path: Path) -> None:
+    second = "inference, to: store}\n  - {from: store, to: inference}"
+    attachment = Attachment("c", "n", described(tmp_path, "inference, to: store}", second))
+    path = tmp_path / "two.yaml"
+    path.write_text(EXPERIMENT.replace("FAULT", "partition: {from: gateway, to: inference}"))
+
+    assert selected(read_experiment(path), RunOptions(target="kubernetes", attachment=attachment))[0] == "kubernetes"
 
 
 def test_the_shipped_description_is_right() -> None:

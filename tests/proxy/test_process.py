@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.proxy.wire import PATIENCE_S, TOKEN, Control, Servers, control_url, dial, receive, start_brownout
+from tests.proxy.wire import PATIENCE_S, TOKEN, Control, Servers, control_url, dial, receive, start_brownout, stop
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -30,6 +30,7 @@ def basic(user: str, password: str) -> dict[str, str]:
         {"Authorization": TOKEN},
         {"Authorization": "Basic !!!"},
         {"Authorization": "Bearer tökén"},
+        {"X-Brownout-Token": "wrong"},
         basic(TOKEN, ""),
         basic("brownout", "wrong"),
     ],
@@ -42,8 +43,17 @@ def test_without_the_token_everything_is_refused(control: Control, headers: dict
     assert TOKEN not in answer["error"]
 
 
-@pytest.mark.parametrize("headers", [{"Authorization": f"bearer {TOKEN}"}, basic("brownout", TOKEN), basic("", TOKEN)])
-def test_the_token_opens_as_bearer_and_as_password(control: Control, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": f"bearer {TOKEN}"},
+        basic("brownout", TOKEN),
+        basic("", TOKEN),
+        {"X-Brownout-Token": TOKEN},
+        {"X-Brownout-Token": TOKEN, "Authorization": "Bearer somebody-else's"},
+    ],
+)
+def test_the_token_opens_as_bearer_as_password_and_in_a_header_of_its_own(control: Control, headers: dict[str, str]) -> None:
     assert control.request("GET", "/version", headers=headers)[0] == 200
 
 
@@ -198,6 +208,9 @@ def test_the_token_is_removed_from_the_environment() -> None:
         (["--control", "example.org:80"], TOKEN, "example.org is not a loopback address"),
         (["--control", "8474"], TOKEN, "missing port in address"),
         (["--loop", "trio"], TOKEN, "invalid choice"),
+        (["--links", "{}"], TOKEN, "--links: bad request body: expected an array of objects"),
+        (["--links", '[{"name": "db"}]'], TOKEN, "upstream at proxy 1"),
+        (["--links", '[{"name": "db", "upstream": "a:1", "listen": "192.0.2.1:1"}]'], TOKEN, "cannot assign"),
     ],
 )
 def test_a_mistake_on_the_command_line_gets_one_message(options: list[str], token: str, said: str) -> None:
@@ -206,6 +219,19 @@ def test_a_mistake_on_the_command_line_gets_one_message(options: list[str], toke
     assert (out, process.returncode) == (b"", 2)
     assert said in err.decode()
     assert b"Traceback" not in err
+
+
+def test_links_that_it_is_given_are_there_when_its_control_port_is(servers: Servers) -> None:
+    links = [{"name": "db", "upstream": f"127.0.0.1:{servers.echo()}"}]
+    process = start_brownout("--links", json.dumps(links))
+    try:
+        control = Control(control_url(process), token=TOKEN, process=process)
+        listen = control.client.proxies()["db"].listen
+        with dial(int(listen.rpartition(":")[2])) as client:
+            client.sendall(b"x")
+            assert receive(client, 1) == b"x"
+    finally:
+        stop(process)
 
 
 def test_a_control_port_that_is_taken_is_told(servers: Servers) -> None:
