@@ -16,7 +16,7 @@ MARK_ROW = 22.0
 MOST_MARK_ROWS = 5
 MOST_BREAKERS = 12
 MOST_MARKS = 60
-MARKED = ("abort", "error", "note")
+MARKED = ("abort", "error", "warning", "note")
 """Kinds of events that get a mark of their own; phases and faults have lanes."""
 
 
@@ -153,7 +153,7 @@ def _state(canvas: Canvas, transition: Transition, end: float, middle: float) ->
 
 
 def marks(canvas: Canvas, events: Sequence[Event]) -> Lane:
-    """Aborts, errors of the harness and notes, each with its shape; texts where they fit."""
+    """Aborts, errors of the harness, warnings of the platform and notes, each with its shape; texts where they fit."""
     found = [e for e in events if e.kind in MARKED]
     if not found:
         return Lane("", 0.0)
@@ -194,6 +194,6 @@ def _shape(kind: str, x: float, y: float) -> str:
     at = f"M{number(x)} {number(y)}"
     if kind == "abort":
         return f"{at}m-3-7h6l4 4v6l-4 4h-6l-4-4v-6z"
-    if kind == "error":
+    if kind in ("error", "warning"):
         return f"{at}m0-7l7 13h-14z"
     return f"{at}m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0"
