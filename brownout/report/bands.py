@@ -16,6 +16,8 @@ MARK_ROW = 22.0
 MOST_MARK_ROWS = 5
 MOST_BREAKERS = 12
 MOST_MARKS = 60
+LONGEST_WARNING = 290.0
+"""Pixels: the platform has much to say, and says what first. The rest is in the list."""
 MARKED = ("abort", "error", "warning", "note")
 """Kinds of events that get a mark of their own; phases and faults have lanes."""
 
@@ -162,14 +164,17 @@ def marks(canvas: Canvas, events: Sequence[Event]) -> Lane:
     parts, free = [name], [0.0]
     for event in shown:
         x, text = canvas.x(event.at), line(event.text)
-        rightwards = width_of(text) <= canvas.width - x - 12 or x < canvas.left + canvas.plot_width / 2
-        short = fitted(text, canvas.width - x - 12 if rightwards else x - 12 - canvas.left * canvas.beside)
+        long = min(width_of(text), LONGEST_WARNING) if event.kind == "warning" else width_of(text)
+        rightwards = long <= canvas.width - x - 12 or x < canvas.left + canvas.plot_width / 2
+        room = canvas.width - x - 12 if rightwards else x - 12 - canvas.left * canvas.beside
+        short = fitted(text, min(room, LONGEST_WARNING) if event.kind == "warning" else room)
         start = x - 8 if rightwards else x - 13 - width_of(short)
         row = next((i for i, taken in enumerate(free) if taken <= start), len(free))
         if row == MOST_MARK_ROWS:
             # Too crowded for its text; the shape still stands, and the list below the chart tells the rest.
             row, short = row - 1, ""
-        free[row : row + 1] = [x + 13 + (width_of(short) if rightwards else 0.0)]
+        # One that got no text leaves those that did as much room as they need.
+        free[row : row + 1] = [max([x + 13 + (width_of(short) if rightwards else 0.0), *free[row : row + 1]])]
         middle = pushed + (row + 0.5) * MARK_ROW
         text_x, anchor = (x + 11, None) if rightwards else (x - 11, "end")
         parts.append(
