@@ -153,6 +153,27 @@ class ServiceState:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One figure of the platform that runs the services, as it is now."""
+
+    metric: str
+    labels: tuple[tuple[str, str], ...]
+    """`service` among them."""
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that the platform did, or says."""
+
+    at: float
+    """Unix time, seconds."""
+    kind: Literal["note", "warning", "platform"]
+    """As of `Event`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessUsage:
     """What the target's own processes take, all together."""
 
@@ -242,6 +263,18 @@ class TakesDocuments(Protocol):
         Raises:
             NotAcknowledged: it does not tell.
         """
+
+
+@runtime_checkable
+class HasPlatform(Protocol):
+    """A target whose services are run by something that tells more of them than their states."""
+
+    async def readings(self) -> Sequence[Reading]:
+        """Its figures, now. Raises `OSError` or `BrownoutError` where they cannot be read."""
+
+    async def happenings(self) -> Sequence[Happening]:
+        """What happened since the last call, each once; waits for it, a second at most. Raises as `readings` does, and
+        then the next call has what this one would have told."""
 
 
 class TargetFactory(Protocol):

@@ -175,5 +175,6 @@ class Event:
 
     at: float
     kind: str
-    """`phase`, `abort`, `error`, `note`."""
+    """`phase`, `abort`, `error`, `note`; `warning`, as the platform says it that runs the services, and `platform`,
+    whatever else that says."""
     text: str

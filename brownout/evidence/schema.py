@@ -71,7 +71,7 @@ CREATE TABLE sample (               -- one value of one metric series
 
 CREATE TABLE event (                -- something worth a mark on the timeline
     at REAL NOT NULL,               -- s
-    kind TEXT NOT NULL,             -- phase | abort | error | note
+    kind TEXT NOT NULL,             -- phase | abort | error | note | warning | platform
     text TEXT NOT NULL,
     detail TEXT NOT NULL            -- JSON object; always empty
 );

@@ -12,9 +12,10 @@ from brownout.recorders.breaker_gauges import follow_breaker_gauge
 from brownout.recorders.breakers import follow_breakers
 from brownout.recorders.gpus import follow_gpus
 from brownout.recorders.links import follow_links, follow_usage
+from brownout.recorders.platform import follow_happenings, follow_readings
 from brownout.recorders.prometheus import follow_metrics
 from brownout.recorders.services import Presence, follow_services
-from brownout.target import Target
+from brownout.target import HasPlatform, Target
 
 
 def recorders_of(
@@ -33,5 +34,8 @@ def recorders_of(
             yield follow_breaker_gauge(source, source.breakers, client=client, clock=clock, add=transitions, away=away)
     yield follow_links(target, clock=clock, add=samples)
     yield follow_services(target, clock=clock, add=samples, tell=recording.add_event, presence=presence)
+    if isinstance(target, HasPlatform):
+        yield follow_readings(target, clock=clock, add=samples)
+        yield follow_happenings(target, clock=clock, tell=recording.add_event)
     yield follow_usage(target, clock=clock, add=samples)
     yield follow_gpus(clock=clock, add=samples)

@@ -16,7 +16,9 @@ MARK_ROW = 22.0
 MOST_MARK_ROWS = 5
 MOST_BREAKERS = 12
 MOST_MARKS = 60
-MARKED = ("abort", "error", "note")
+LONGEST_WARNING = 290.0
+"""Pixels: the platform has much to say, and says what first. The rest is in the list."""
+MARKED = ("abort", "error", "warning", "note")
 """Kinds of events that get a mark of their own; phases and faults have lanes."""
 
 
@@ -153,7 +155,7 @@ def _state(canvas: Canvas, transition: Transition, end: float, middle: float) ->
 
 
 def marks(canvas: Canvas, events: Sequence[Event]) -> Lane:
-    """Aborts, errors of the harness and notes, each with its shape; texts where they fit."""
+    """Aborts, errors of the harness, warnings of the platform and notes, each with its shape; texts where they fit."""
     found = [e for e in events if e.kind in MARKED]
     if not found:
         return Lane("", 0.0)
@@ -162,14 +164,17 @@ def marks(canvas: Canvas, events: Sequence[Event]) -> Lane:
     parts, free = [name], [0.0]
     for event in shown:
         x, text = canvas.x(event.at), line(event.text)
-        rightwards = width_of(text) <= canvas.width - x - 12 or x < canvas.left + canvas.plot_width / 2
-        short = fitted(text, canvas.width - x - 12 if rightwards else x - 12 - canvas.left * canvas.beside)
+        long = min(width_of(text), LONGEST_WARNING) if event.kind == "warning" else width_of(text)
+        rightwards = long <= canvas.width - x - 12 or x < canvas.left + canvas.plot_width / 2
+        room = canvas.width - x - 12 if rightwards else x - 12 - canvas.left * canvas.beside
+        short = fitted(text, min(room, LONGEST_WARNING) if event.kind == "warning" else room)
         start = x - 8 if rightwards else x - 13 - width_of(short)
         row = next((i for i, taken in enumerate(free) if taken <= start), len(free))
         if row == MOST_MARK_ROWS:
             # Too crowded for its text; the shape still stands, and the list below the chart tells the rest.
             row, short = row - 1, ""
-        free[row : row + 1] = [x + 13 + (width_of(short) if rightwards else 0.0)]
+        # One that got no text leaves those that did as much room as they need.
+        free[row : row + 1] = [max([x + 13 + (width_of(short) if rightwards else 0.0), *free[row : row + 1]])]
         middle = pushed + (row + 0.5) * MARK_ROW
         text_x, anchor = (x + 11, None) if rightwards else (x - 11, "end")
         parts.append(
@@ -194,6 +199,6 @@ def _shape(kind: str, x: float, y: float) -> str:
     at = f"M{number(x)} {number(y)}"
     if kind == "abort":
         return f"{at}m-3-7h6l4 4v6l-4 4h-6l-4-4v-6z"
-    if kind == "error":
+    if kind in ("error", "warning"):
         return f"{at}m0-7l7 13h-14z"
     return f"{at}m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0"

@@ -139,9 +139,11 @@ def alerts_of(
     if objective is None or not requests:
         return None
     hour = _hour(experiment) or HOUR_OF_A_RUN * scale
+    # An answer is counted when it ends: one that was under way when the fault came on is known to be bad only then.
+    ended = sorted((_ended(request), not objective.met_by(request)) for request in requests)
     looks = firings(
-        [request.intended for request in requests],
-        [not objective.met_by(request) for request in requests],
+        [at for at, _ in ended],
+        [bad for _, bad in ended],
         objective=objective.share,
         start=0.0,
         end=end,
@@ -163,6 +165,10 @@ def alerts_of(
             for one in looks
         ),
     )
+
+
+def _ended(request: Request) -> float:
+    return request.intended if request.done is None else request.done
 
 
 def _hour(experiment: Experiment) -> float | None:

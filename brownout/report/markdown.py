@@ -7,13 +7,14 @@ from brownout.judge import Judged
 from brownout.prometheus.crosscheck import MOST
 from brownout.report.budget import Alerts, Budget, budget_of
 from brownout.report.comparison import Cell, Comparison, Group
-from brownout.report.summary import ICONS, further_reasons
+from brownout.report.summary import ICONS, further_reasons, story
 from brownout.report.text import grouped, line, plural
 from brownout.report.view import Row, RunView, glance, setting, share, times
 from brownout.report.written import Written
 from brownout.units import format_seconds
 
 REASONS = 8
+MOMENTS = 60
 LONGEST = 60_000
 """Characters; GitHub takes 65 536 in a comment."""
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|~$!]|^[#+\-=>]|(?<=\d)[.)](?=\s)")
@@ -50,6 +51,11 @@ def markdown(view: RunView) -> str:
         tally = ", ".join(f"{count} {outcome}" for outcome, count in view.tally)
         parts.append(_folded(f"{plural(len(judgement.judged), 'check')}: {tally}", _checks(judgement.judged)))
     parts += _faults(view)
+    if moments := story(view.recording):
+        rows = [[f"{one.at:.2f} s", text(one.kind), text(one.text, limit=120)] for one in moments[:MOMENTS]]
+        more = f"\n\nThe first {MOMENTS} of them; report.html has more." if len(moments) > MOMENTS else ""
+        shown = table(["At", "What", "Happened"], rows) + more
+        parts.append(_folded(f"What happened: {plural(len(moments), 'moment')}", shown))
     if view.command:
         parts.append(_folded("Run it again", f"```sh\n{_fenced(view.command)}\n```"))
     facts = [info.experiment_file, f"{info.target} target", f"seed {info.seed}", view.started]

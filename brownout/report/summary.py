@@ -160,8 +160,8 @@ class Moment:
 
 
 def story(recording: Recording) -> list[Moment]:
-    """Everything with a time and a meaning, in order: faults, breakers, aborts, errors, notes."""
-    moments = [Moment(e.at, e.kind, line(e.text)) for e in recording.events]
+    """Everything with a time and a meaning, in order: faults, breakers, aborts, errors, warnings, notes."""
+    moments = [Moment(e.at, e.kind, line(e.text)) for e in recording.events if e.kind != "platform"]
     for span in recording.faults:
         moments.append(Moment(span.on, "fault", f"{line(span.title)}: on"))
         if span.off is not None:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from brownout.evidence.model import Request
 from brownout.evidence.recording import Recording
 from brownout.experiment import Experiment
-from brownout.report import bands, lanes
+from brownout.report import bands, counts, lanes
 from brownout.report.canvas import GAP, Canvas, at
 from brownout.report.charts import clock_label, element, label, number, time_ticks
 from brownout.report.figures import bin_width, bins, merged
@@ -42,7 +42,11 @@ def timeline(
         lanes.answers(canvas, columns),
     ]
     due = deadlines(experiment, recording, end=canvas.duration)
-    below = [bands.breakers(canvas, recording.transitions, due), bands.marks(canvas, recording.events)]
+    below = [
+        bands.breakers(canvas, recording.transitions, due),
+        counts.endpoints(canvas, recording.samples),
+        bands.marks(canvas, recording.events),
+    ]
 
     parts, y = [], 2.0
     for lane in above:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from brownout.evidence.model import Event, FaultSpan, Proof
+from brownout.evidence.model import Event, FaultSpan, Proof, Sample
 from brownout.report.html import render, write_report
 from brownout.report.view import RunView
 
@@ -206,3 +206,30 @@ def test_an_hour_of_a_hundred_requests_a_second_stays_small(made: dict[str, Call
         told.recording.add_event(Event(float(second), "note", f"note {second} " * 20))
     judgement = replace(told.judgement, reasons=tuple(f"reason {i}" for i in range(1000)))
     assert len(render(view(replace(told, judgement=judgement)))) < 3_000_000
+
+
+def test_how_many_endpoints_there_were_is_drawn_where_it_changed(made: dict[str, Callable[..., Any]]) -> None:
+    told = made["passed"]()
+    for half in range(80):
+        for name, count in (("inference", 1 if 20 <= half < 30 else 2), ("cache", 1)):
+            labels = (("service", name), ("endpoints", name))
+            told.recording.add_sample(Sample(half / 2, "target", "service_endpoints", labels, float(count)))
+    page = render(view(told))
+    assert "Endpoints that take requests" in page
+    assert "inference: 2 from 0.00 s for 10 s" in page
+    assert "inference: 1 from 10.00 s for 5 s" in page
+    assert page.count('class="count few"') == 2  # on the wide timeline and on the narrow one
+    assert "cache: 1 from" not in page
+    assert "Endpoints that take requests" not in render(view(made["passed"]()))
+
+
+def test_a_warning_of_the_platform_is_marked_and_what_it_says_in_passing_is_not(
+    made: dict[str, Callable[..., Any]],
+) -> None:
+    told = made["passed"]()
+    told.recording.add_event(Event(12.0, "warning", "Unhealthy: pod a: readiness probe failed"))
+    told.recording.add_event(Event(12.0, "platform", "Pulled: pod a"))
+    page = render(view(told))
+    assert 'class="mark warning"' in page
+    assert "12.00 s, warning: Unhealthy: pod a: readiness probe failed" in page
+    assert "Pulled" not in page

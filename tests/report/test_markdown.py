@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from brownout.evidence.model import Event
 from brownout.report.comparison import compare
 from brownout.report.markdown import LONGEST, code, markdown, shortened, side_by_side, text
 from brownout.report.view import RunView
@@ -50,6 +51,28 @@ def test_a_run_is_told_from_verdict_to_how_to_run_it_again(made: Made) -> None:
     assert "proven: 41.2 KiB went in" in said
     assert "chaos run experiments/vector_db_partition.yaml --seed 7" in said
     assert "43 min 12 s of outage" in said
+
+
+def test_what_happened_is_told_in_order_and_what_the_platform_says_in_passing_is_not(made: Made) -> None:
+    told = made["passed"]()
+    for at, kind, said in (
+        (11.0, "warning", "pod a|b: BackOff"),
+        (10.5, "note", "endpoints of inference: 2 → 1"),
+        (10.7, "platform", "Pulled: pod a"),
+    ):
+        told.recording.add_event(Event(at, kind, said))
+    said = markdown(view(told))
+    assert "<summary>What happened: " in said
+    rows = [row for row in said.splitlines() if row.startswith(("| 10.", "| 11.0"))]
+    assert rows[0].startswith("| 10.0")
+    assert "| 10.50 s | note | endpoints of inference: 2 → 1 |" in rows
+    assert rows.index("| 11.00 s | warning | pod a\\|b: BackOff |") > rows.index(
+        "| 10.50 s | note | endpoints of inference: 2 → 1 |"
+    )
+    assert "Pulled" not in said
+    for second in range(100):
+        told.recording.add_event(Event(20.0 + second / 10, "note", "again"))
+    assert "The first 60 of them; report.html has more." in markdown(view(told))
 
 
 def test_a_run_as_expected_hides_its_checks_behind_their_count(made: Made) -> None:

@@ -89,7 +89,7 @@ def test_without_an_objective_or_with_one_of_a_hundred_percent_there_is_no_budge
 
 def test_the_alerts_that_an_outage_would_have_raised_are_told_with_their_time_after_the_fault(made: Made) -> None:
     experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=0.999),))
-    run = tuple(request(n, n / 20, outcome="error" if 200 <= n < 600 else "ok") for n in range(1200))
+    run = tuple(request(n, n / 20, total=0.05, outcome="error" if 200 <= n < 600 else "ok") for n in range(1200))
 
     alerts = alerts_of(experiment, run, fault_on=10.0, end=60.0, scale=1.0)
 
@@ -103,6 +103,19 @@ def test_the_alerts_that_an_outage_would_have_raised_are_told_with_their_time_af
     assert (slow.name, slow.long, slow.short, ticket.name) == ("page", 60.0, 5.0, "ticket")
     assert ticket.at is not None
     assert alerts.first == fast
+
+
+def test_answers_that_a_fault_cut_off_in_the_middle_raise_no_alert_before_it(made: Made) -> None:
+    """They were asked before it was on; that they were lost is known when they ended."""
+    experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=0.999),))
+    run = tuple(request(n, n / 20, total=0.8, **({"outcome": "cut"} if 185 <= n < 200 else {})) for n in range(1200))
+
+    alerts = alerts_of(experiment, run, fault_on=10.0, end=60.0, scale=1.0)
+
+    assert alerts is not None
+    assert alerts.first is not None
+    assert alerts.first.after is not None
+    assert alerts.first.after >= 0
 
 
 def test_the_hour_of_the_alerts_is_what_an_slo_check_says_else_ten_seconds_scaled(made: Made) -> None:
