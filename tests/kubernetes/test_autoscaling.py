@@ -90,9 +90,9 @@ def test_an_autoscaler_scales_out_under_load_and_in_again_without(kubectl: Kubec
         return dict(json.loads(kubectl("get", "hpa", NAME, "--output", "json"))["status"])
 
     def utilization() -> int | None:
-        for metric in status().get("currentMetrics") or ():
-            return metric.get("resource", {}).get("current", {}).get("averageUtilization")
-        return None
+        (metric,) = status().get("currentMetrics") or [{}]
+        found: int | None = metric.get("resource", {}).get("current", {}).get("averageUtilization")
+        return found
 
     def ready() -> int:
         return int(kubectl("get", "deployment", NAME, "--output", "jsonpath={.status.readyReplicas}") or 0)

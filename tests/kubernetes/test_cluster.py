@@ -156,9 +156,9 @@ def test_the_reference_stack_comes_up_ready_and_answers(
 def _figure(pods: Kubectl, scaler: str) -> int | None:
     """The share of their requested processor time that an autoscaler knows its pods to use."""
     status = json.loads(pods("get", "hpa", scaler, "--output", "json"))["status"]
-    for metric in status.get("currentMetrics") or ():
-        return metric.get("resource", {}).get("current", {}).get("averageUtilization")
-    return None
+    (metric,) = status.get("currentMetrics") or [{}]
+    found: int | None = metric.get("resource", {}).get("current", {}).get("averageUtilization")
+    return found
 
 
 def _asked(pods: Kubectl, question: str) -> dict[str, dict[str, object]]:
