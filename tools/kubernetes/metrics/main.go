@@ -1,7 +1,7 @@
 // Command metrics answers metrics.k8s.io/v1beta1 for the nodes of a test cluster, as metrics-server does.
 //
-// It is our own because of what CI can have: of metrics-server's releases, the checksum database knows only one whose
-// libraries are three releases of Kubernetes newer than the servers here, and which would be compiled with it for minutes.
+// It is our own because CI cannot have metrics-server: the release that fits the servers here (v0.8.0) is missing from the
+// checksum database of Go's modules there, and v0.9.0 needs the libraries of Kubernetes 1.36, all compiled once more.
 //
 // Every kubelet is asked through the API server for its summary. A figure for a processor is the mean between the last
 // two different samples that the kubelet has; a pod without two of every container is not reported yet. The API server
@@ -74,7 +74,7 @@ func (s span) usage() core.ResourceList {
 
 type key struct{ namespace, name string }
 
-// pod is the containers' spans by name; the node's own is the one of the name "".
+// spans are those of a pod's containers by name; of a node there is one, by the name "".
 type spans map[string]span
 
 type server struct {
