@@ -127,8 +127,8 @@ def test_a_partition_cuts_one_way_is_not_got_round_by_a_new_pod_and_ends(shop: S
     async def meets_outside() -> bool:
         """Whether addresses that no pod has are joined to both ends: the API server's, and this machine's."""
         (gateway, *_), (inference, *_) = await shop.pods("gateway"), await shop.pods("inference")
-        server = urlsplit(kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")).netloc
-        dial = ("exec", gateway["metadata"]["name"], "--", "/pause", "dial", server)
+        server = kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
+        dial = ("exec", gateway["metadata"]["name"], "--", "/pause", "dial", urlsplit(server).netloc)
         try:
             _, writer = await asyncio.wait_for(asyncio.open_connection(inference["status"]["podIP"], 8000), 1)
         except OSError:
