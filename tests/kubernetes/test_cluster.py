@@ -83,29 +83,53 @@ def test_a_pod_runs_and_a_killed_one_is_replaced(pods: Kubectl) -> None:
 
 
 def test_a_network_policy_cuts_one_direction_and_its_end_joins_it_again(pods: Kubectl) -> None:
-    if LOAD not in os.environ:
-        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
-    for name in ("near", "far"):
-        pods("run", name, f"--image={PAUSE}", f"--labels=name={name}", "--command", "--", "/pause", "serve", "8000")
-        pods("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
-    address = {name: pods("get", "pod", name, "--output", "jsonpath={.status.podIP}") for name in ("near", "far")}
+    address = _dialling(pods, "near", "far")
 
     def reaches(one: str, other: str) -> bool:
-        return pods.run("exec", one, "--", "/pause", "dial", f"{address[other]}:8000").returncode == 0
+        return _reaches(pods, one, address[other])
 
     assert reaches("near", "far")
     assert reaches("far", "near")
-    cut = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": "cut"},
-        "spec": {"podSelector": {"matchLabels": {"name": "far"}}, "policyTypes": ["Ingress"], "ingress": []},
-    }
-    pods("apply", "--filename", "-", given=json.dumps(cut))
+    _policy(pods, "far", {"policyTypes": ["Ingress"], "ingress": []})
     _until(lambda: not reaches("near", "far"))
     assert reaches("far", "near")
-    pods("delete", "networkpolicy", "cut")
+    pods("delete", "networkpolicy", "far")
     _until(lambda: reaches("near", "far"))
+
+
+def test_a_network_policy_allows_a_block_of_addresses_but_for_its_exceptions(pods: Kubectl) -> None:
+    address = _dialling(pods, "near", "far", "other")
+    block = {"cidr": "0.0.0.0/0", "except": [f"{address['far']}/32", "192.0.2.0/24"]}
+    _policy(pods, "near", {"policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": block}]}]})
+    _until(lambda: not _reaches(pods, "near", address["far"]))
+    assert _reaches(pods, "near", address["other"])
+    assert _reaches(pods, "other", address["far"])
+
+
+def _dialling(pods: Kubectl, *names: str) -> Mapping[str, str]:
+    """Pods that take connections and can be told to make some; the address of each."""
+    if LOAD not in os.environ:
+        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
+    for name in names:
+        pods("run", name, f"--image={PAUSE}", f"--labels=name={name}", "--command", "--", "/pause", "serve", "8000")
+    for name in names:
+        pods("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+    return {name: pods("get", "pod", name, "--output", "jsonpath={.status.podIP}") for name in names}
+
+
+def _reaches(pods: Kubectl, name: str, address: str) -> bool:
+    return pods.run("exec", name, "--", "/pause", "dial", f"{address}:8000").returncode == 0
+
+
+def _policy(pods: Kubectl, name: str, rules: Mapping[str, object]) -> None:
+    """A policy about the pod of that name."""
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {"podSelector": {"matchLabels": {"name": name}}, **rules},
+    }
+    pods("apply", "--filename", "-", given=json.dumps(policy))
 
 
 def test_the_reference_stack_comes_up_ready_and_answers(
@@ -121,11 +145,20 @@ def test_the_reference_stack_comes_up_ready_and_answers(
     assert answer["serving"]["degradation_level"] == 0
     # By its service: which of the two workers it was, the gateway does not know.
     assert answer["serving"]["provider"].startswith("inference-")
+    _until(lambda: _figure(pods, "inference") is not None)
     eviction = tmp_path / "eviction.json"
     metadata = {"name": "vector-db-0", "namespace": pods.namespace}
     eviction.write_text(json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}))
     path = f"/api/v1/namespaces/{pods.namespace}/pods/vector-db-0/eviction"
     assert "disruption budget" in pods.run("create", "--raw", path, "--filename", str(eviction)).stderr
+
+
+def _figure(pods: Kubectl, scaler: str) -> int | None:
+    """The share of their requested processor time that an autoscaler knows its pods to use."""
+    status = json.loads(pods("get", "hpa", scaler, "--output", "json"))["status"]
+    (metric,) = status.get("currentMetrics") or [{}]
+    found: int | None = metric.get("resource", {}).get("current", {}).get("averageUtilization")
+    return found
 
 
 def _asked(pods: Kubectl, question: str) -> dict[str, dict[str, object]]:

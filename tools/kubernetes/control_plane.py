@@ -25,6 +25,8 @@ class Access:
 
     url: str
     authority: Authority
+    aggregator: Path
+    """Who signs for the API server where it passes a request on to another server (a certificate, PEM)."""
     folder: Path
 
     def kubeconfig(self, user: str, *, group: str) -> Path:
@@ -54,7 +56,10 @@ def start(servers: Servers, folder: Path, binaries: Path, *, host: str, services
     """
     authority = Authority(folder / "certificates")
     etcd_port, peer_port, port = (_free_port(host) for _ in range(3))
-    access = Access(f"https://{host}:{port}", authority, folder)
+    # One that signs for nobody else: who shows its certificate is believed whatever user it names.
+    aggregators = Authority(folder / "aggregators")
+    aggregator = aggregators.issue("aggregator")
+    access = Access(f"https://{host}:{port}", authority, aggregators.pair.certificate, folder)
     first = str(services[1])
     names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost")
     server = authority.issue("kube-apiserver", at=[host, first, *names])
@@ -82,6 +87,10 @@ def start(servers: Servers, folder: Path, binaries: Path, *, host: str, services
             *(f"--service-account-key-file={accounts.key}", f"--service-account-signing-key-file={accounts.key}"),
             *(f"--kubelet-client-certificate={to_kubelets.certificate}", f"--kubelet-client-key={to_kubelets.key}"),
             "--kubelet-preferred-address-types=InternalIP",
+            *(f"--requestheader-client-ca-file={access.aggregator}", "--requestheader-allowed-names=aggregator"),
+            *("--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group"),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            *(f"--proxy-client-cert-file={aggregator.certificate}", f"--proxy-client-key-file={aggregator.key}"),
             # Pods find it at the address that it listens at; without any, it is nobody's business.
             *([f"--advertise-address={host}"] if nodes else ["--endpoint-reconciler-type=none"]),
         ],

@@ -12,8 +12,10 @@ require (
 	golang.org/x/net v0.38.0
 	k8s.io/api v0.33.13
 	k8s.io/apimachinery v0.33.13
-	k8s.io/client-go v0.0.0
+	k8s.io/client-go v0.33.13
+	k8s.io/kubelet v0.33.13
 	k8s.io/kubernetes v1.33.13
+	k8s.io/metrics v0.33.13
 )
 
 require (

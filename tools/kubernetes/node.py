@@ -5,6 +5,7 @@ rules of iptables) goes when its first process does. What is shared with this ma
 are one folder and are removed, and settings of the kernel, which a kubelet would change and is kept from changing.
 """
 
+import base64
 import json
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.kubernetes import archive
+from tools.kubernetes import archive, resource_metrics
 from tools.kubernetes.cgroups import Cgroup
 from tools.kubernetes.control_plane import NODE, Access
 from tools.kubernetes.network import Network
@@ -75,7 +76,7 @@ class Node:
         kubelet = access.kubeconfig(f"system:node:{NODE}", group="system:nodes")
         proxy = access.kubeconfig("system:kube-proxy", group="")
         agents = access.kubeconfig("agents", group="system:masters")
-        started = [self._kube_proxy(proxy), *self._agents(agents)]
+        started = [self._kube_proxy(proxy), *self._agents(access, agents)]
         self._tell([*started, self._kubelet(kubelet, str(access.authority.pair.certificate))])
         admin = str(access.kubeconfig("admin", group="system:masters"))
         kubectl = [str(self._binaries / "kubectl"), f"--kubeconfig={admin}"]
@@ -85,11 +86,13 @@ class Node:
             return not subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
 
         servers.until("the node", ready, within=_PATIENCE_S)
-        volumes = json.dumps(self._volumes()).encode()
-        done = subprocess.run([*kubectl, "create", "-f", "-"], input=volumes, capture_output=True, check=False)
-        if done.returncode:
-            msg = f"the volumes cannot be made: {done.stderr.decode().strip()}"
-            raise Failed(msg)
+        authority = base64.b64encode(access.authority.pair.certificate.read_bytes()).decode()
+        items = [*self._volumes(), *resource_metrics.objects(authority, address=self._network.node)]
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        _done([*kubectl, "create", "-f", "-"], given=given)
+        # A group of the API that does not answer would keep namespaces from being deleted.
+        answers = f"apiservice/{resource_metrics.API_SERVICE}"
+        _done([*kubectl, "wait", "--for=condition=Available", answers, f"--timeout={_PATIENCE_S:.0f}s"])
         return {"BROWNOUT_TEST_LOAD_IMAGES": f"ctr --address {self._socket} --namespace k8s.io images import -"}
 
     def close(self) -> None:
@@ -225,9 +228,11 @@ snapshotter = "overlayfs"
         file.write_text(json.dumps(config, indent=1), encoding="utf-8")
         argv = [str(self._binaries / "kubelet"), f"--config={file}", f"--kubeconfig={kubeconfig}"]
         argv += [f"--hostname-override={NODE}", f"--node-ip={self._network.node}", f"--root-dir={folder / 'kubelet'}"]
-        return "kubelet", [*argv, f"--cert-dir={folder / 'pki'}"], str(self._logs / "kubelet.log")
+        # How old the figures may be that autoscalers go by: half of the usual.
+        argv += [f"--cert-dir={folder / 'pki'}", "--housekeeping-interval=5s"]
+        return "kubelet", argv, str(self._logs / "kubelet.log")
 
-    def _volumes(self) -> dict[str, Any]:
+    def _volumes(self) -> list[dict[str, Any]]:
         # What a provisioner would make when they are claimed: folders of the node, of no class.
         items = []
         for number in range(_VOLUMES):
@@ -243,7 +248,7 @@ snapshotter = "overlayfs"
             }
             metadata = {"name": f"local-{number}"}
             items.append({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec})
-        return {"apiVersion": "v1", "kind": "List", "items": items}
+        return items
 
     def _kube_proxy(self, kubeconfig: Path) -> tuple[str, list[str], str]:
         none = {"maxPerCore": 0, "min": 0, "tcpCloseWaitTimeout": "0s", "tcpEstablishedTimeout": "0s"}
@@ -265,11 +270,14 @@ snapshotter = "overlayfs"
         argv = [str(self._binaries / "kube-proxy"), f"--config={file}"]
         return "kube-proxy", argv, str(self._logs / "kube-proxy.log")
 
-    def _agents(self, kubeconfig: Path) -> list[tuple[str, list[str], str]]:
+    def _agents(self, access: Access, kubeconfig: Path) -> list[tuple[str, list[str], str]]:
         known = f"--kubeconfig={kubeconfig}"
-        dns = [str(self._binaries / "dns"), known, f"--listen={self._network.node}:53"]
-        policies = [str(self._binaries / "policies"), known]
-        return [("dns", dns, str(self._logs / "dns.log")), ("policies", policies, str(self._logs / "policies.log"))]
+        agents = {
+            "dns": [str(self._binaries / "dns"), known, f"--listen={self._network.node}:53"],
+            "policies": [str(self._binaries / "policies"), known],
+            "metrics": resource_metrics.command(self._binaries, access, kubeconfig, address=self._network.node),
+        }
+        return [(name, argv, str(self._logs / f"{name}.log")) for name, argv in agents.items()]
 
     def _import_pause(self) -> None:
         file = self._folder / "pause.tar"
@@ -284,8 +292,8 @@ snapshotter = "overlayfs"
         raise Failed(msg)
 
 
-def _done(argv: Sequence[str]) -> None:
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def _done(argv: Sequence[str], *, given: str = "") -> None:
+    done = subprocess.run(argv, input=given, capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"{' '.join(argv)}: {done.stderr.strip()}"
         raise Failed(msg)

@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net/netip"
 	"os/exec"
 	"sort"
 	"strings"
@@ -107,6 +108,42 @@ type end struct {
 	pod   *core.Pod
 }
 
+// prefixes are those of version 4: pods have no other addresses.
+func prefixes(of ...string) (found []netip.Prefix) {
+	for _, one := range of {
+		if prefix, err := netip.ParsePrefix(one); err == nil && prefix.Addr().Is4() {
+			found = append(found, prefix.Masked())
+		}
+	}
+	return found
+}
+
+// without is what blocks have beyond these exceptions, as blocks: one rule cannot have both a block and what is not in it.
+func without(blocks, exceptions []netip.Prefix) (found []netip.Prefix) {
+	for _, block := range blocks {
+		inside, covered := false, false
+		for _, one := range exceptions {
+			covered = covered || one.Bits() <= block.Bits() && one.Contains(block.Addr())
+			inside = inside || block.Overlaps(one)
+		}
+		switch {
+		case covered:
+		case inside:
+			found = append(found, without(halves(block), exceptions)...)
+		default:
+			found = append(found, block)
+		}
+	}
+	return found
+}
+
+func halves(block netip.Prefix) []netip.Prefix {
+	bits := block.Bits() + 1
+	second := block.Addr().As4()
+	second[(bits-1)/8] |= 1 << (7 - (bits-1)%8)
+	return []netip.Prefix{netip.PrefixFrom(block.Addr(), bits), netip.PrefixFrom(netip.AddrFrom4(second), bits)}
+}
+
 func (c cluster) ends(peers []networking.NetworkPolicyPeer, namespace, option string, running []*core.Pod) []end {
 	if len(peers) == 0 {
 		found := []end{{"", nil}}
@@ -120,12 +157,9 @@ func (c cluster) ends(peers []networking.NetworkPolicyPeer, namespace, option st
 	var found []end
 	for _, peer := range peers {
 		if block := peer.IPBlock; block != nil {
-			// Rather nothing than too much: one rule cannot have both an address block and what is not in it.
-			if len(block.Except) > 0 {
-				log.Printf("%s: exceptions of address blocks are not supported; the block allows nothing", namespace)
-				continue
+			for _, left := range without(prefixes(block.CIDR), prefixes(block.Except...)) {
+				found = append(found, end{option + " " + left.String(), nil})
 			}
-			found = append(found, end{option + " " + block.CIDR, nil})
 			continue
 		}
 		for _, pod := range running {
