@@ -11,6 +11,9 @@ from ._counting import too_few
 from ._platform import ENDPOINTS, WANTED, figures, unknown
 from ._series import MIN_SCRAPES, Point
 
+LOOK = 0.5
+"""Seconds from one look to the next: a window that lacks less than that to `within` has shown it all."""
+
 
 @probe
 def scaled_out(window: Window, *, service: ServiceName, to: int, within: Duration) -> Verdict:
@@ -47,7 +50,7 @@ def scaled_out(window: Window, *, service: ServiceName, to: int, within: Duratio
         why = f"it had {points[0][1]:.0f} when the window began: nothing shows that it was scaled out"
         return inconclusive(threshold, samples=len(points), why=why)
     after, wanted = _first(points, to), _wanted(window, service, to)
-    if after is None and window.length < within:
+    if after is None and window.length < within - LOOK:
         why = f"the window is only {format_seconds(window.length)} long, and it was not scaled out by its end"
         return inconclusive(threshold, samples=len(points), why=why)
     most = max(count for _, count in points)

@@ -73,7 +73,7 @@ def _filled(nothing: StepTimes, run: RecordedRun, experiment: Experiment) -> Ste
     def moment(at: float | None) -> datetime | None:
         return None if at is None else started + timedelta(seconds=at)
 
-    budget = budget_of(experiment, parts(requests, faults, end=end))
+    budget = budget_of(experiment, parts(requests, faults, end=end), requests)
     found = replace(
         nothing, fault_on=moment(on), fault_off=moment(off), burnt=budget.burnt[-1] if budget is not None else None
     )

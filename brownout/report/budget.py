@@ -104,21 +104,21 @@ def objective_of(experiment: Experiment) -> Objective | None:
     return None
 
 
-def budget_of(experiment: Experiment, parts: Sequence[Part]) -> Budget | None:
+def budget_of(experiment: Experiment, parts: Sequence[Part], requests: Sequence[Request]) -> Budget | None:
     """What the run burnt while something was broken, and in all; None without an objective or a request.
 
     Args:
         experiment: that ran.
         parts: of the run, from `brownout.report.figures.parts`.
+        requests: all of the run, those that count in none of its parts as well: what a fault cut off in the middle.
     """
     objective = objective_of(experiment)
     stretches = [(part.name, part.seconds, part.requests) for part in parts if part.name == BROKEN]
-    whole = tuple(request for part in parts for request in part.requests)
-    stretches.append(("All of the run", sum(part.seconds for part in parts), whole))
+    stretches.append(("All of the run", sum(part.seconds for part in parts), tuple(requests)))
     burnt = (
         tuple(_burnt(name, seconds, requests, objective) for name, seconds, requests in stretches) if objective else ()
     )
-    if objective is None or not whole:
+    if objective is None or not requests:
         return None
     return Budget(objective, budget(objective.share), burnt)
 

@@ -179,7 +179,7 @@ def _figures(views: Sequence[RunView]) -> Iterable[Group]:
             lines += [_quantiles(f"{measure}, p{percent}", samples, percent / 100) for percent in (50, 95)]
             lines.append(_shifts(f"{measure}, all of them", samples))
         yield Group(name, tuple(lines))
-    budgets = [budget_of(view.experiment, view.parts) for view in views]
+    budgets = [budget_of(view.experiment, view.parts, view.requests) for view in views]
     if any(budgets):
         cells = [
             Cell("–")

@@ -69,7 +69,7 @@ def render(view: RunView) -> str:
         sheets=_sheets(view),
         moments=story(recording),
         gauge=gauge,
-        budget=budget_of(experiment, view.parts),
+        budget=budget_of(experiment, view.parts, view.requests),
         baseline=against_baseline(view.parts),
         breakdown=breakdown(view.parts),
         faults=_faults(experiment, recording),

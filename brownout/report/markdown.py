@@ -30,7 +30,7 @@ def markdown(view: RunView) -> str:
         *_reasons(view),
         table(["", *(part.name for part in view.stretches)], _figures(glance(view.stretches)), right=True),
     ]
-    if (budget := budget_of(view.experiment, view.parts)) is not None:
+    if (budget := budget_of(view.experiment, view.parts, view.requests)) is not None:
         parts.append(f"{budget_sentence(budget)} {alert_sentence(view.alerts)}".strip())
     if view.written is not None:
         parts.append(writes_sentence(view.written))

@@ -1,4 +1,4 @@
-"""A gateway of the standard library: it answers every question."""
+"""A gateway of the standard library: it answers every question, and whoever reads its metrics."""
 
 import json
 import threading
@@ -18,6 +18,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(b"queue_depth 3\n")
+        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         return

@@ -110,6 +110,9 @@ async def write(path: Path) -> None:
                 recording.add_sample(Sample(float(second), "gateway", "dependency_calls_total", labels, value))
             for metric, value in (("service_ready", second != ON + 1), ("service_restarts_total", second > ON)):
                 recording.add_sample(Sample(float(second), "target", metric, (("service", "gateway"),), float(value)))
+            ready = 2 if second <= ON else 1 if second < ON + 6 else 2 if second < ON + 10 else 3
+            labels = (("service", "gateway"), ("endpoints", "gateway"))
+            recording.add_sample(Sample(float(second), "target", "service_endpoints", labels, float(ready)))
         for number in range(1, 31):
             # The third is lost, the fourth stored twice. What the first is about, q-1, is asked for, and never cited.
             document, copies = f"q-{number}", {3: 0, 4: 2}.get(number, 1)
@@ -146,6 +149,11 @@ DURING: list[tuple[str, dict[str, Any], str, float | None]] = [
         "passed",
         240.0,
     ),
+    ("endpoints", {"service": "gateway", "at_least": 1}, "passed", 1.0),
+    ("endpoints", {"service": "gateway", "at_least": 2}, "failed", 1.0),
+    ("endpoints", {"service": "gateway", "at_least": 2, "within": 6.0}, "passed", 2.0),
+    ("scaled_out", {"service": "gateway", "to": 3, "within": 15.0}, "passed", 10.0),
+    ("scaled_out", {"service": "gateway", "to": 3, "within": 9.0}, "failed", 10.0),
     ("restart", {"service": "gateway", "within": 3.0}, "passed", 2.0),
     ("service_state", {"service": "gateway", "state": "ready", "within": 3.0}, "passed", 2.0),
     ("service_state", {"service": "gateway", "state": "ready"}, "failed", 2.0),

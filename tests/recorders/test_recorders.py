@@ -12,7 +12,8 @@ from brownout.clock import RunClock
 from brownout.evidence.model import Event, Sample, Transition
 from brownout.recorders import Presence, _polling, follow_breakers, follow_metrics, follow_services
 from brownout.recorders._polling import RecorderFailed, poll
-from brownout.target import ServiceState, Source, Target
+from brownout.recorders.platform import follow_happenings, follow_readings
+from brownout.target import Happening, Reading, ServiceState, Source, Target
 
 PATIENCE = 60.0
 METRICS = """\
@@ -350,3 +351,44 @@ def test_states_of_services_are_recorded_and_restarts_told_at_their_own_times() 
         ("note", "db was started again (restart 2)"),
     ]
     assert [one.at for one in events] == pytest.approx([0.5, 1.5, 2.5])
+
+
+def test_what_the_platform_tells_is_recorded_each_once_and_nothing_of_before_the_run() -> None:
+    clock = RunClock()
+    zero = clock.started_at
+    told = [
+        [Happening(zero - 5, "note", "pod a was created"), Happening(zero + 1.5, "warning", "BackOff: pod a")],
+        [Happening(zero + 2.5, "platform", "Pulled: pod b")],
+    ]
+    samples: list[Sample] = []
+    events: list[Event] = []
+    done = asyncio.Event()
+
+    class Platform:
+        async def readings(self) -> list[Reading]:
+            return [Reading("service_endpoints", (("service", "db"),), 2.0)]
+
+        async def happenings(self) -> list[Happening]:
+            if not told:
+                done.set()
+                return []
+            return told.pop(0)
+
+    async def work() -> None:
+        platform = Platform()
+        followers = (
+            follow_readings(platform, clock=clock, add=samples.append, every=0.01),
+            follow_happenings(platform, clock=clock, tell=events.append, every=0.01),
+        )
+        tasks = [asyncio.create_task(one) for one in followers]
+        await asyncio.wait_for(done.wait(), PATIENCE)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(work())
+
+    assert {(one.source, one.metric, one.labels, one.value) for one in samples} == {
+        ("target", "service_endpoints", (("service", "db"),), 2.0)
+    }
+    assert [(one.kind, one.text) for one in events] == [("warning", "BackOff: pod a"), ("platform", "Pulled: pod b")]
+    assert [one.at for one in events] == pytest.approx([1.5, 2.5])

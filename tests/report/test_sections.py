@@ -50,7 +50,7 @@ def check(probe: str, **arguments: object) -> Check:
 def test_an_outage_of_twenty_seconds_spends_twenty_seconds_of_the_month(made: Made) -> None:
     experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=0.999),))
     run = [Part(BEFORE, 10.0, asked(200)), Part(BROKEN, 20.0, asked(400, bad=400)), Part(AFTER, 30.0, asked(600))]
-    found = budget_of(experiment, run)
+    found = budget_of(experiment, run, [request for part in run for request in part.requests])
     assert found is not None
     assert found.allowed == pytest.approx(43.2 * 60)
     broken, whole = found.burnt
@@ -61,9 +61,18 @@ def test_an_outage_of_twenty_seconds_spends_twenty_seconds_of_the_month(made: Ma
     assert whole.of_month == pytest.approx(20 / (43.2 * 60))
 
 
+def test_what_a_fault_cut_off_in_the_middle_is_spent_of_all_of_the_run_and_of_no_part(made: Made) -> None:
+    experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=0.999),))
+    run = [Part(BEFORE, 10.0, asked(190)), Part(BROKEN, 20.0, asked(400)), Part(AFTER, 30.0, asked(600))]
+    under_way = asked(10, bad=8)
+    found = budget_of(experiment, run, [*(request for part in run for request in part.requests), *under_way])
+    assert found is not None
+    assert [(one.name, one.bad, one.of) for one in found.burnt] == [(BROKEN, 0, 400), ("All of the run", 8, 1200)]
+
+
 def test_a_run_in_which_all_went_well_spends_nothing(made: Made) -> None:
     experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=0.99),))
-    found = budget_of(experiment, [Part(WHOLE, 10.0, asked(200))])
+    found = budget_of(experiment, [Part(WHOLE, 10.0, asked(200))], asked(200))
     assert found is not None
     assert [(one.rate, one.spent, one.lasts) for one in found.burnt] == [(0, 0, None)]
 
@@ -83,7 +92,7 @@ def test_without_an_objective_or_with_one_of_a_hundred_percent_there_is_no_budge
     share: float | None, made: Made
 ) -> None:
     experiment = replace(made["passed"]().experiment, steady_state=(check("availability", at_least=share),))
-    assert budget_of(experiment, [Part(WHOLE, 10.0, asked(20))]) is None
+    assert budget_of(experiment, [Part(WHOLE, 10.0, asked(20))], asked(20)) is None
     assert "Error budget" not in render(view(made["passed"](), steady_state=experiment.steady_state))
 
 

@@ -61,7 +61,7 @@ class Step:
     @property
     def burnt(self) -> Burnt | None:
         """What all of the run took of the month's error budget of its objective."""
-        found = None if self.run is None else budget_of(self.run.experiment, self.run.parts)
+        found = None if self.run is None else budget_of(self.run.experiment, self.run.parts, self.run.requests)
         return None if found is None else found.burnt[-1]
 
     @property

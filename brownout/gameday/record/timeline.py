@@ -19,7 +19,8 @@ class Moment:
 
     at: datetime
     kind: str
-    """`drill`, `step`, `fault`, `breaker`, `abort`, `error`, `note`, `alert`, `person`, `override`, `phase`."""
+    """`drill`, `step`, `fault`, `breaker`, `abort`, `error`, `warning`, `note`, `alert`, `person`, `override`,
+    `phase`."""
     text: str
     step: int | None = None
 
