@@ -97,6 +97,13 @@ def test_a_run_whose_load_comes_from_a_job_gets_its_verdict_and_the_job_goes(sho
     asyncio.run(shop.until(lambda: nothing_is_left(shop)))
 
 
+def test_a_janitor_may_remove_a_job_whose_run_is_gone(shop: Shop) -> None:
+    kubectl = Kubectl(shop.cluster, shop.namespace)
+    for verb in ("get", "delete"):
+        account = f"system:serviceaccount:{shop.namespace}:brownout-janitor"
+        assert kubectl("auth", "can-i", verb, "jobs.batch", "--as", account) == "yes"
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_ended_leaves_no_job(shop: Shop, tmp_path: Path, end: signal.Signals) -> None:
     with running(shop, tmp_path) as process:
