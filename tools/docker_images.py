@@ -90,7 +90,7 @@ def brownout(client: "docker.DockerClient") -> Mapping[str, str]:
         Unavailable: something that is needed for it is missing.
     """
     with _alone():
-        wheels = _wheels(*_requirements(ROOT / "pyproject.toml", "kubernetes"), *FOR_ITS_PYTHON, *BUILD, cwd=ROOT)
+        wheels = _wheels("-r", "fixtures/kubernetes/requirements.txt", *BUILD, cwd=ROOT)
         context = dict(_files(ROOT, SOURCES)) | wheels
         return {"BROWNOUT_IMAGE_BROWNOUT": _built(client, "brownout", _base(client), context, BROWNOUT)}
 

@@ -24,7 +24,7 @@ class LoadLost(BrownoutError):
 
 
 class Remote:
-    """The near end of a connection to `python -m brownout.load`. `synchronise` before anything else."""
+    """The near end of a connection to `python -m brownout.load`. `synchronise` before anything else, `close` last."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, place: str) -> None:
         self.place = place
@@ -37,6 +37,7 @@ class Remote:
         self._writer = writer
         self._ahead = 0.0
         self._abandoned = False
+        self._alive: asyncio.Task[None] | None = None
 
     async def synchronise(self) -> None:
         """Learn what its clock says. Raises `LoadLost`."""
@@ -49,6 +50,7 @@ class Remote:
             found.append((took, said["now"] - (asked + took / 2)))
         took, self._ahead = min(found)
         self.uncertainty = took / 2
+        self._alive = asyncio.create_task(self._stay())
 
     def abandon(self) -> None:
         """The run ends early: see `Asker.abandon`."""
@@ -68,6 +70,9 @@ class Remote:
 
     async def close(self) -> None:
         """Hang up, which ends it."""
+        if self._alive is not None:
+            self._alive.cancel()
+            await asyncio.wait({self._alive})
         self._writer.close()
         with suppress(OSError):
             await self._writer.wait_closed()
@@ -75,19 +80,14 @@ class Remote:
     async def _do(self, what: str, order: Order, record: Record, clock: RunClock) -> None:
         told = order_out(order) | {"zero": time.monotonic() - clock.now() + self._ahead}
         await self._say(line(**{what: told}))
-        alive = asyncio.create_task(self._stay())
         try:
-            try:
-                await self._follow(record)
-            except asyncio.CancelledError:
-                with suppress(LoadLost, TimeoutError):
-                    async with asyncio.timeout(_LAST_ROWS):
-                        await self._say(line(end=self._abandoned))
-                        await self._follow(record)
-                raise
-        finally:
-            alive.cancel()
-            await asyncio.wait({alive})
+            await self._follow(record)
+        except asyncio.CancelledError:
+            with suppress(LoadLost, TimeoutError):
+                async with asyncio.timeout(_LAST_ROWS):
+                    await self._say(line(end=self._abandoned))
+                    await self._follow(record)
+            raise
 
     async def _follow(self, record: Record) -> None:
         while "over" not in (said := await self._hear()):

@@ -119,9 +119,13 @@ async def _heard(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 
 
 async def _over(offering: _Offering, writer: asyncio.StreamWriter) -> None:
-    failed: str | None = None
+    failed: str | None = "it broke down; its log may say why"
     try:
         await offering.run()
+        failed = None
+    except asyncio.CancelledError:
+        failed = None
+        raise
     except BrownoutError as problem:
         failed = str(problem)
     finally:

@@ -7,7 +7,8 @@ import pytest
 from brownout.attachment import Attachment
 from brownout.errors import InvalidInput
 from brownout.fixtures.kubernetes import kubernetes
-from brownout.fixtures.kubernetes.reader import LOAD_IMAGE, read_description
+from brownout.fixtures.kubernetes.description import IMAGE, Hog
+from brownout.fixtures.kubernetes.reader import read_description
 from brownout.fixtures.kubernetes.target import REFERENCE
 from brownout.prepare import RunOptions, selected
 from brownout.reader import read_experiment
@@ -65,6 +66,7 @@ def test_one_pod_or_a_quarter_may_be_taken_unless_the_owner_says_otherwise(
         ("replicas: 4", "service: A_b", r"shop.yaml:4:\d+: service: got 'A_b'; that is no name of"),
         ("door:", "dor:", "did you mean 'door'"),
         ("questions:", "load: {from: jop}\nquestions:", r"shop.yaml:9:\d+: from: got 'jop'"),
+        ("questions:", "gpu-hog: {host: much}\nquestions:", r"shop.yaml:9:\d+: host: got 'much'"),
         ("questions:", "load: {image: x}\nquestions:", r"shop.yaml:9:\d+: load: 'from' is missing"),
         ("questions:", "load: {from: client, image: x}\nquestions:", "load from the client has none"),
     ],
@@ -79,7 +81,7 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path: Path, old: str, new: str
     [
         ("", None),
         ("load: {from: client}\n", None),
-        ("load: {from: job}\n", LOAD_IMAGE),
+        ("load: {from: job}\n", IMAGE),
         ("load: {from: job, image: x:1}\n", "x:1"),
     ],
 )
@@ -135,6 +137,14 @@ def test_a_partition_of_such_a_link_needs_no_proxy(tmp_path: Path) -> None:
     path.write_text(EXPERIMENT.replace("FAULT", "partition: {from: gateway, to: inference}"))
 
     assert selected(read_experiment(path), RunOptions(target="kubernetes", attachment=attachment))[0] == "kubernetes"
+
+
+def test_a_description_says_how_a_neighbour_sees_the_gpu(tmp_path: Path) -> None:
+    said = "gpu-hog: {image: x:1, runtime-class: nvidia, visible-devices: GPU-1, host: 64MiB}\n"
+    assert read_description(described(tmp_path)).hog == Hog()
+    assert read_description(described(tmp_path, "questions:", f"{said}questions:")).hog == Hog(
+        "x:1", "nvidia", "GPU-1", 64 * 2**20
+    )
 
 
 def test_the_shipped_description_is_right() -> None:

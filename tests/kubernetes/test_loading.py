@@ -22,6 +22,7 @@ from tests.kubernetes.test_on_nodes import PAUSE, has_pause
 from tests.kubernetes.test_runs import EXPERIMENT
 
 pytestmark = [pytest.mark.process, pytest.mark.run]
+TRIES, INCONCLUSIVE = 3, 3
 SERVER = f"""
 {Path(tiny_door.__file__).read_text(encoding="utf-8").partition("@contextmanager")[0]}
 ThreadingHTTPServer(("", 8000), _Handler).serve_forever()
@@ -75,14 +76,18 @@ async def nothing_is_left(shop: Shop) -> bool:
 
 
 def test_a_run_whose_load_comes_from_a_job_gets_its_verdict_and_the_job_goes(shop: Shop, tmp_path: Path) -> None:
-    with running(shop, tmp_path, "--json") as process:
-        told, said = process.communicate(timeout=4 * PATIENCE)
-    found = json.loads(told)
-    # A machine that others keep busy may be late with a fault, or with the load, which is no verdict.
-    assert process.returncode in (0, 3), said
-    assert [one["outcome"] for one in found["checks"]] == ["passed"] * 5, found
+    for left in reversed(range(TRIES)):
+        with running(shop, tmp_path, "--json") as process:
+            told, said = process.communicate(timeout=4 * PATIENCE)
+        found = json.loads(told)
+        outcomes = [one["outcome"] for one in found["checks"]]
+        # A machine that others keep busy may be late with a fault, or starve the load, which is no verdict.
+        if outcomes == ["passed"] * 5 or not left or process.returncode != INCONCLUSIVE:
+            break
+    assert process.returncode in (0, INCONCLUSIVE), said
+    assert outcomes == ["passed"] * 5, "; ".join(found["reasons"])
     assert all("late" in reason for reason in found["reasons"])
-    (evidence,) = tmp_path.glob("runs/*/evidence.sqlite")
+    evidence = max(tmp_path.glob("runs/*/evidence.sqlite"), key=lambda path: path.stat().st_mtime)
     with closing(sqlite3.connect(evidence)) as db:
         (count,) = db.execute("SELECT count(*) FROM request WHERE outcome = 'ok'").fetchone()
         notes = [text for (text,) in db.execute("SELECT text FROM event")]
@@ -90,6 +95,13 @@ def test_a_run_whose_load_comes_from_a_job_gets_its_verdict_and_the_job_goes(sho
     assert count in (119, 120)
     assert any("the load comes from Job brownout-" in text for text in notes)
     asyncio.run(shop.until(lambda: nothing_is_left(shop)))
+
+
+def test_a_janitor_may_remove_a_job_whose_run_is_gone(shop: Shop) -> None:
+    kubectl = Kubectl(shop.cluster, shop.namespace)
+    for verb in ("get", "delete"):
+        account = f"system:serviceaccount:{shop.namespace}:brownout-janitor"
+        assert kubectl("auth", "can-i", verb, "jobs.batch", "--as", account) == "yes"
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
