@@ -14,7 +14,6 @@ from click.testing import CliRunner
 
 from brownout.breakage import Delay, LinkPlace, ProviderFailure
 from brownout.cli.heal import heal
-from brownout.errors import FaultError
 from brownout.fixtures.docker.images import variable_of
 from brownout.fixtures.kubernetes.reader import read_description
 from tests.kubernetes.cluster import Cluster
@@ -173,15 +172,17 @@ def test_a_provider_that_refuses_is_met_from_pod_to_pod_and_is_over_in_the_end(s
         async with breaking(shop) as it:
             await shop.until(lambda: well(shop))
             failing = ProviderFailure(provider="openai", failure="rate_limited_requests")
-            await it.foresee(LINK, failing)
+            await it.prepare(LINK, failing, print)
+            await shop.until(lambda: well(shop))
             await it.inject(LINK, failing, lease="run.1", ttl=30.0)
             await shop.until(refused)
             await it.renew("run.1")
             proof = await it.prove("run.1")
             assert proof.works, proof.summary
-            with pytest.raises(FaultError, match="is led through the fault proxy already"):
-                await it.inject(LINK, Delay(latency=2.0), lease="run.2", ttl=30.0)
             await it.heal("run.1")
+            await shop.until(lambda: well(shop))
+            assert await led_away(shop)
+            await it.close()
             assert await left(shop) == []
             await shop.until(lambda: straight(shop))
 
@@ -243,6 +244,7 @@ def test_a_service_that_somebody_else_points_elsewhere_meanwhile_is_left_alone(s
             assert not proof.works
             assert "somebody else has changed spec/selector" in proof.summary
             await it.heal("run.1")
+            await it.close()
             assert await leads(shop) == theirs
             assert await left(shop) == []
             await shop.change("services", "inference", selector=STRAIGHT)
