@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.shop import Shop, breaking, opened
 from tests.kubernetes.test_cluster import LOAD
+from tests.kubernetes.test_ledger import Janitor
 from tests.kubernetes.tiny_door import answering
 
 pytestmark = pytest.mark.process
@@ -195,7 +197,6 @@ def test_a_client_that_is_killed_leaves_no_proxy_and_no_latency_behind(
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(shop.restricted))
     monkeypatch.setenv("BROWNOUT_STATE_DIR", str(tmp_path / "state"))
-    asyncio.run(shop.until(lambda: well(shop)))
     image = read_description(shop.description).proxy
     with answering() as door:
         shop.description.write_text(DESCRIPTION.format(door=door, image=image))
@@ -219,14 +220,15 @@ def test_a_client_that_is_killed_leaves_no_proxy_and_no_latency_behind(
         assert "services/inference: put back" in told.output
         assert asyncio.run(left(shop)) == []
     else:
-        command = [sys.executable, "-m", "brownout.fixtures.kubernetes.janitor", "--namespace", shop.namespace]
-        with subprocess.Popen([*command, "--context", "janitor"], stdout=subprocess.DEVNULL) as janitor:
 
-            async def healed() -> bool:
-                return await left(shop) == []
+        async def heal_all() -> None:
+            with closing(Janitor(shop)) as janitor:
+                await janitor.look()
+                await janitor.look(later=60.0)
+                assert all("nobody renewed it" in one for one in janitor.said), janitor.said
 
-            asyncio.run(shop.until(healed))
-            janitor.terminate()
+        asyncio.run(heal_all())
+        assert asyncio.run(left(shop)) == []
     asyncio.run(shop.until(lambda: straight(shop)))
 
 
