@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from brownout.breakage import Delay, LinkPlace, ProviderFailure
+from brownout.breakage import Blackhole, Delay, LinkPlace, ProviderFailure
 from brownout.cli.heal import heal
 from brownout.fixtures.docker.images import variable_of
 from brownout.fixtures.kubernetes.reader import read_description
@@ -45,7 +45,7 @@ headers = {"Content-Type": "application/json"}
 request = urllib.request.Request("http://inference/v1/chat/completions", body, headers)
 began = time.monotonic()
 try:
-    status = urllib.request.urlopen(request, timeout=10).status
+    status = urllib.request.urlopen(request, timeout=4).status
 except urllib.error.HTTPError as refused:
     status = refused.code
 except OSError:
@@ -182,6 +182,13 @@ def test_a_provider_that_refuses_is_met_from_pod_to_pod_and_is_over_in_the_end(s
             proof = await it.prove("run.1")
             assert proof.works, proof.summary
             await it.heal("run.1")
+            await shop.until(lambda: well(shop))
+            # No policy would stop what comes by the proxy.
+            await it.inject(LINK, Blackhole(), lease="run.2", ttl=30.0)
+            assert (await called(shop))[0] == 0
+            proof = await it.prove("run.2")
+            assert proof.works, proof.summary
+            await it.heal("run.2")
             await shop.until(lambda: well(shop))
             assert await led_away(shop)
             await it.close()

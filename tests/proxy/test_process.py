@@ -53,7 +53,9 @@ def test_without_the_token_everything_is_refused(control: Control, headers: dict
         {"X-Brownout-Token": TOKEN, "Authorization": "Bearer somebody-else's"},
     ],
 )
-def test_the_token_opens_as_bearer_as_password_and_in_a_header_of_its_own(control: Control, headers: dict[str, str]) -> None:
+def test_the_token_opens_as_bearer_as_password_and_in_a_header_of_its_own(
+    control: Control, headers: dict[str, str]
+) -> None:
     assert control.request("GET", "/version", headers=headers)[0] == 200
 
 
