@@ -22,7 +22,7 @@ from brownout.system import (
     UnknownFamily,
     UnknownPlace,
 )
-from brownout.target import Foresees, Setting, Target
+from brownout.target import Prepares, Say, Setting, Target
 from brownout.units import Duration, Share, UnitError
 from brownout.yamlsource import resolve
 
@@ -106,13 +106,13 @@ def planned(step: Step, topology: Topology) -> Plan:
     return plan
 
 
-async def foresee(experiment: Experiment, target: Target, *, faults: Registry[Fault] | None = None) -> None:
-    """Ask a target that is up whether each step can be done to the system as it is; for those that can tell.
+async def prepare(experiment: Experiment, target: Target, say: Say, *, faults: Registry[Fault] | None = None) -> None:
+    """Have a target that is up get ready for each step, if it is one that has to.
 
     Raises:
         InvalidInput: one cannot; `InvalidInputs` where several cannot.
     """
-    if not isinstance(target, Foresees):
+    if not isinstance(target, Prepares):
         return
     problems = []
     for step in experiment.method:
@@ -120,7 +120,7 @@ async def foresee(experiment: Experiment, target: Target, *, faults: Registry[Fa
         await _enter((faults or registry.faults()).get(step.fault), step, plan)
         for place, breakage in plan.steps:
             try:
-                await target.foresee(place, breakage)
+                await target.prepare(place, breakage, say)
             except FaultError as problem:
                 problems.append(InvalidInput(f"{step.fault}: {problem}", at=step.location))
     refuse(problems)

@@ -20,7 +20,7 @@ from brownout.evidence.model import Event
 from brownout.evidence.recording import Recording
 from brownout.evidence.store import EvidenceWriter
 from brownout.experiment import Block
-from brownout.fit import foresee
+from brownout.fit import prepare
 from brownout.halt import Halt
 from brownout.injection import LiveSystem
 from brownout.judge import Judged, Judgement, judge, judge_block
@@ -88,7 +88,7 @@ class Run:
         )
         await self.halt.unless(target.up(options, self.progress.say))
         ledger.recover_with(plan.id, target.recovery())
-        await self.halt.unless(foresee(self.experiment, target))
+        await self.halt.unless(prepare(self.experiment, target, self.progress.say))
         if plan.prometheus is not None:
             self.progress.say("waiting for Prometheus")
             beside = prometheus_beside(plan.prometheus, target.sources(), workdir)

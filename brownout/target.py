@@ -354,14 +354,14 @@ class Rehearses(Protocol):
 
 
 @runtime_checkable
-class Foresees(Protocol):
-    """A target that can tell, once it is up, what cannot be done to the system as it turns out to be."""
+class Prepares(Protocol):
+    """A target that has to get ready for some breakages, which would come late otherwise."""
 
-    async def foresee(self, place: Place, breakage: Breakage) -> None:
-        """Change nothing.
+    async def prepare(self, place: Place, breakage: Breakage, say: Say) -> None:
+        """Get ready for it, before the load is on; nothing is broken yet. `down` undoes it.
 
         Raises:
-            FaultError: it could not be done.
+            FaultError: it could not be done to the system as it is.
         """
 
 

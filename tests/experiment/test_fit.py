@@ -8,10 +8,10 @@ import pytest
 
 from brownout.breakage import Breakage, Place
 from brownout.errors import EnvironmentProblem, FaultError, InvalidInput
-from brownout.fit import fit, foresee, parse_setting
+from brownout.fit import fit, parse_setting, prepare
 from brownout.reader import parse_experiment
 from brownout.system import Topology
-from brownout.target import Setting, Target
+from brownout.target import Say, Setting, Target
 
 SOURCE = """\
 title: T
@@ -252,16 +252,16 @@ def test_what_turns_out_once_the_target_is_up_is_told_with_its_place(stand_ins: 
         def __init__(self) -> None:
             self.topology = topology
 
-        async def foresee(self, place: Place, breakage: Breakage) -> None:
+        async def prepare(self, place: Place, breakage: Breakage, say: Say) -> None:
             msg = f"{place}: its Service is headless"
             raise FaultError(msg)
 
     experiment = parse_experiment(SOURCE, file="e.yaml", **stand_ins.registries)
 
     with pytest.raises(InvalidInput, match=r"e\.yaml:9:5: partition: gateway → vector-db: its Service is headless"):
-        asyncio.run(foresee(experiment, cast("Target", Found()), faults=stand_ins.registries["faults"]))
-    # One that cannot tell is not asked.
-    asyncio.run(foresee(experiment, cast("Target", object())))
+        asyncio.run(prepare(experiment, cast("Target", Found()), print, faults=stand_ins.registries["faults"]))
+    # One that has nothing to prepare is not asked.
+    asyncio.run(prepare(experiment, cast("Target", object()), print))
 
 
 def test_what_cannot_be_done_to_one_link_is_told_with_those_that_it_can_be_done_to(

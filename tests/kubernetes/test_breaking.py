@@ -12,6 +12,7 @@ import yaml
 from brownout.breakage import (
     Blackhole,
     Breakage,
+    Delay,
     Drain,
     Evict,
     FailImagePull,
@@ -311,6 +312,10 @@ def test_the_shipped_role_reads_no_secret_and_writes_nothing_else(shop: Shop) ->
         try:
             refused = [
                 Call("GET", shop.path("secrets")),
+                Call("GET", shop.path("secrets", "somebody-s")),
+                Call("DELETE", shop.path("services", "inference")),
+                Call("GET", shop.path("services", "inference:80") + "/proxy/"),
+                Call("GET", shop.path("pods", "inference") + "/proxy/"),
                 Call("GET", "/api/v1/namespaces"),
                 Call("GET", "/api/v1/nodes"),
                 Call("GET", "/api/v1/namespaces/kube-system/pods"),
@@ -358,7 +363,10 @@ def test_a_rehearsal_asks_the_server_and_changes_nothing(shop: Shop, monkeypatch
             (ServicePlace("inference-1"), Kill()),
             (ServicePlace("inference-2"), Evict()),
             (LinkPlace("gateway", "inference"), Blackhole()),
+            (LinkPlace("gateway", "inference"), Delay(latency=1.0)),
         ]
+        service = {"selector": {"app": "inference"}, "ports": [{"port": 80, "targetPort": 8000}]}
+        await shop.make("services", {"metadata": {"name": "inference"}, "spec": service})
         await shop.target().rehearse(steps, told.append)
         after = await shop.get("deployments", "inference")
         assert before["metadata"]["generation"] == after["metadata"]["generation"]
@@ -368,10 +376,12 @@ def test_a_rehearsal_asks_the_server_and_changes_nothing(shop: Shop, monkeypatch
 
     asyncio.run(play())
     text = "\n".join(told)
+    assert '"stringData":{"token":"..."}' in text
+    assert "services/brownout-proxy-1:control/proxy/proxies/port-8000/toxics" in text
     for call in (
         "POST /apis/coordination.k8s.io/v1",
         '"path":"/spec/replicas","value":0',
         "DELETE /api/v1/namespaces/",
     ):
         assert call in text
-    assert text.count("the server would do it") == 8
+    assert text.count("the server would do it") == 14
