@@ -86,8 +86,10 @@ class Stack:
         kubectl, account = self.kubectl, f"{self.kubectl.namespace}:brownout"
         kubectl("label", "namespace", kubectl.namespace, "brownout.dev/chaos=allowed")
         kubectl("apply", "--filename", str(SHIPPED / "rbac.yaml"))
-        kubectl("apply", "--filename", str(SHIPPED / "rbac-nodes.yaml"))
-        bound = ("--clusterrole=brownout-nodes", f"--serviceaccount={account}")
+        nodes = yaml.safe_load((SHIPPED / "rbac-nodes.yaml").read_text(encoding="utf-8"))
+        nodes["metadata"]["name"] = kubectl.namespace
+        kubectl("create", "--filename", "-", given=json.dumps(nodes))
+        bound = (f"--clusterrole={kubectl.namespace}", f"--serviceaccount={account}")
         kubectl("create", "clusterrolebinding", kubectl.namespace, *bound)
         token = kubectl("create", "token", "brownout", "--duration=2h")
         config = yaml.safe_load(kubectl("config", "view", "--minify", "--flatten", "--raw", "--output=yaml"))
@@ -109,4 +111,4 @@ def deployed(cluster: Cluster, name: str, folder: Path, images: Mapping[str, str
             stack.describe()
             yield stack
         finally:
-            kubectl("delete", "clusterrolebinding", name, "--ignore-not-found")
+            kubectl("delete", "clusterrole,clusterrolebinding", name, "--ignore-not-found")
