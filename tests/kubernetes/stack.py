@@ -25,6 +25,13 @@ TOKEN = "look-around-reception"
 """Of somebody who may be answered from caches, and without documents."""
 PATIENCE = 240.0
 Patch = Mapping[str, object]
+TWO_WORKERS: Patch = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "inference"},
+    "spec": {"maxReplicas": 2},
+}
+"""Whatever figures the autoscaler has: experiments are on pods that come and go, not on how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,10 @@ class Stack:
 
     def apply(self, *patches: Patch) -> None:
         """Have it as it ships but for these, and wait until that is so."""
-        folder = self.folder / "overlay"
-        self.kubectl("apply", "--kustomize", str(self.overlay(folder, *patches)))
+        base = ROOT / "target-stack" / "kubernetes"
+        changed = Kubectl.overlay(self.folder / "overlay", base, images=self.images, patches=(TWO_WORKERS, *patches))
+        self.kubectl("apply", "--kustomize", str(changed))
         self.settle()
-
-    def overlay(self, folder: Path, *patches: Patch) -> Path:
-        return Kubectl.overlay(folder, ROOT / "target-stack" / "kubernetes", images=self.images, patches=patches)
 
     def settle(self) -> None:
         """Wait until every rollout has ended, and no pod of an earlier one is left."""

@@ -167,6 +167,6 @@ def test_a_node_is_drained_as_far_as_budgets_allow_and_answers_go_on(chaos: Chao
 
 
 def test_without_budgets_a_drain_takes_everything_that_answers(chaos: Chaos, stack: Stack) -> None:
-    stack.kubectl("delete", "poddisruptionbudgets", "--all")
     with without(stack):
+        stack.kubectl("delete", "poddisruptionbudgets", "--all")
         failing(chaos, stack, "node_drain", AVAILABILITY)
