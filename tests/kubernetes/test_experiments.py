@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.stack import TOKEN, Patch, Stack, deployed
+from tests.kubernetes.stack import PARTS, TOKEN, Patch, Stack, deployed
 from tests.runs.commandline import PATIENCE, Chaos, Result, fails
 
 pytestmark = [pytest.mark.process, pytest.mark.run, pytest.mark.long]
@@ -101,6 +101,11 @@ def oom_killed(stack: Stack, over: Event) -> set[object]:
     return codes
 
 
+def uids(stack: Stack, service: str) -> set[object]:
+    """Which pods a service has."""
+    return {one["metadata"]["uid"] for one in stack.pods(service)}
+
+
 def passing(chaos: Chaos, stack: Stack, name: str, *, scale: str = SCALE) -> Result:
     return chaos.run(f"kubernetes/{name}.yaml", *stack.options, scale=scale)
 
@@ -163,7 +168,10 @@ def test_a_gateway_whose_liveness_is_its_caches_goes_down_with_it(chaos: Chaos, 
 
 
 def test_a_node_is_drained_as_far_as_budgets_allow_and_answers_go_on(chaos: Chaos, stack: Stack) -> None:
+    before = {name: uids(stack, name) for name in PARTS}
     passing(chaos, stack, "node_drain")
+    left = {name: len(before[name] & uids(stack, name)) for name in PARTS}
+    assert left == {name: int(name in ("gateway", "vector-db", "inference")) for name in PARTS}
 
 
 def test_without_budgets_a_drain_takes_everything_that_answers(chaos: Chaos, stack: Stack) -> None:
