@@ -5,6 +5,8 @@ from pathlib import Path
 
 VARIABLE = "BROWNOUT_TEST_KUBECONFIG"
 """The environment variable that names a kubeconfig: of kind, of k3s, or of tools/with_kubernetes, which sets it."""
+LOAD = "BROWNOUT_TEST_LOAD_IMAGES"
+"""Another: a command that takes an archive of images on standard input; tools/with_kubernetes sets it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,20 @@ class Kubectl:
 
     @staticmethod
     def overlay(
-        folder: Path, base: Path, *, images: Mapping[str, str] | None = None, components: Sequence[Path] = ()
+        folder: Path,
+        base: Path,
+        *,
+        images: Mapping[str, str] | None = None,
+        components: Sequence[Path] = (),
+        patches: Sequence[Mapping[str, object]] = (),
     ) -> Path:
-        """A kustomization of one's own, over another."""
+        """A kustomization of one's own, over another; `patches` are merged into the objects that they name."""
         content: dict[str, object] = {"resources": [os.path.relpath(base, folder)]}
         content["components"] = [os.path.relpath(one, folder) for one in components]
         named = [(old, *new.rsplit(":", 1)) for old, new in (images or {}).items()]
         content["images"] = [{"name": old, "newName": new, "newTag": tag} for old, new, tag in named]
+        content["patches"] = [{"patch": yaml.safe_dump(one)} for one in patches]
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "kustomization.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
         return folder
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -14,15 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import LOAD, Cluster
 from tests.kubernetes.kubectl import Kubectl
 from tools.kubernetes import build
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_KUBERNETES = str(ROOT / "tools" / "with_kubernetes")
 PAUSE = "brownout.dev/pause:1"
-LOAD = "BROWNOUT_TEST_LOAD_IMAGES"
-"""A command that takes an archive of images on standard input; tools/with_kubernetes sets it."""
 PARTS = ("vector-db", "cache", "embedding", "llm-primary", "llm-secondary", "inference", "gateway")
 
 
@@ -41,34 +38,6 @@ def built() -> None:
     lacking = [name for name in build.CONTROL_PLANE if not (build.folder() / name).exists()]
     if lacking or shutil.which("etcd") is None:
         pytest.skip(f"no servers to start: {', '.join(lacking) or 'etcd'} (python -m tools.kubernetes.build)")
-
-
-@pytest.fixture
-def images(pods: Kubectl) -> Mapping[str, str]:
-    """The stack's images, on the node; the usual name of each, and what it is there."""
-    command = os.environ.get(LOAD)
-    if command is None:
-        pytest.skip(f"{LOAD} names no command that loads images")
-    engine = pytest.importorskip("brownout.fixtures.docker.engine")
-    if lacks := engine.missing():
-        pytest.skip(f"the images are made with docker: {'; '.join(lacks)}")
-    from tools import docker_images
-
-    client = engine.connect()
-    try:
-        made = docker_images.images(client)
-    except docker_images.Unavailable as problem:
-        pytest.skip(f"no images: {problem}")
-    finally:
-        client.close()
-    wanted = {
-        "pgvector/pgvector": made["BROWNOUT_IMAGE_VECTOR_DB"],
-        "valkey/valkey": made["BROWNOUT_IMAGE_CACHE"],
-        "brownout/target-stack": made["BROWNOUT_IMAGE_STACK"],
-    }
-    with subprocess.Popen(["docker", "save", *wanted.values()], stdout=subprocess.PIPE) as saved:
-        subprocess.run(shlex.split(command), stdin=saved.stdout, capture_output=True, check=True)
-    return wanted
 
 
 def test_a_pod_runs_and_a_killed_one_is_replaced(pods: Kubectl) -> None:

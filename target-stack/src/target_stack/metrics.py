@@ -16,6 +16,10 @@ from target_stack.tombstones import Tombstones
 
 __all__ = ["GatewayMetrics"]
 
+FALLBACKS = (
+    *("cached_retrieval", "keyword", "no_retrieval", "small_model"),
+    *("provider", "cached_answer", "semantic_answer", "emergency"),
+)
 _STATE_VALUE = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 # The `_created` series double the page and nobody reads them.
@@ -59,6 +63,9 @@ class GatewayMetrics:
         )
         self.answers = self._counter("answers", "Answers, by rung.", "level")
         self.fallbacks = self._counter("fallback", "Stand-ins used, by kind.", "kind")
+        for kind in FALLBACKS:
+            # None of them up to now, which is another thing than nobody's counting them.
+            self.fallbacks.labels(kind)
         self.cache_requests = self._counter("cache_requests", "Look-ups in a cache.", "cache", "result")
         self.cache_writes = self._counter("cache_writes", "Records that were stored in the cache.")
         self.cache_age = Histogram(

@@ -1,0 +1,119 @@
+"""The reference stack, deployed in a namespace of its own, as a run attaches to it."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.kubectl import Kubectl
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "fixtures" / "kubernetes"
+PARTS = {
+    **dict.fromkeys(("vector-db", "cache"), "statefulset"),
+    **dict.fromkeys(("embedding", "llm-primary", "llm-secondary", "inference", "gateway"), "deployment"),
+}
+"""Its services, and what keeps the pods of each."""
+TOKEN = "look-around-reception"
+"""Of somebody who may be answered from caches, and without documents."""
+PATIENCE = 240.0
+Patch = Mapping[str, object]
+TWO_WORKERS: Patch = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "inference"},
+    "spec": {"maxReplicas": 2},
+}
+"""Whatever figures the autoscaler has: experiments are on pods that come and go, not on how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One, that answers."""
+
+    kubectl: Kubectl
+    folder: Path
+    images: Mapping[str, str]
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Of the account that breaks, with the rights that are shipped and no others."""
+        return self.folder / "restricted.kubeconfig"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Where a run finds it."""
+        description = str(self.folder / "described.yaml")
+        return ("--context", "restricted", "--namespace", self.kubectl.namespace, "--description", description)
+
+    def apply(self, *patches: Patch) -> None:
+        """Have it as it ships but for these, and wait until that is so."""
+        base = ROOT / "target-stack" / "kubernetes"
+        changed = Kubectl.overlay(self.folder / "overlay", base, images=self.images, patches=(TWO_WORKERS, *patches))
+        self.kubectl("apply", "--kustomize", str(changed))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until every rollout has ended, and no pod of an earlier one is left."""
+        for name, kind in PARTS.items():
+            self.kubectl("rollout", "status", f"{kind}/{name}", f"--timeout={PATIENCE:g}s")
+        end = time.monotonic() + PATIENCE
+        while any("deletionTimestamp" in one["metadata"] for one in self.pods()):
+            assert time.monotonic() < end, self.pods()
+            time.sleep(0.2)
+
+    def pods(self, service: str = "") -> list[Any]:
+        """Those that there are, of one service or of all."""
+        labels = f"app.kubernetes.io/component={service}" if service else "app.kubernetes.io/part-of=target-stack"
+        found: list[Any] = json.loads(self.kubectl("get", "pods", f"--selector={labels}", "--output=json"))["items"]
+        return found
+
+    def describe(self) -> None:
+        """Write its description: the shipped one, with the door where it is."""
+        address = self.kubectl("get", "service", "gateway", "--output", "jsonpath={.spec.clusterIP}")
+        text = (SHIPPED / "reference.yaml").read_text(encoding="utf-8").replace("127.0.0.1:8000", f"{address}:8000")
+        (self.folder / "described.yaml").write_text(text + "network-policies: enforced\n", encoding="utf-8")
+        documents = (ROOT / "fixtures" / "corpus" / "documents.jsonl").read_bytes()
+        headers = {"Authorization": "Bearer look-around-admin", "Content-Type": "application/x-ndjson"}
+        request = urllib.request.Request(f"http://{address}:8000/v1/documents", documents, headers)
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - an address of ours
+            assert response.status == 200
+
+    def allow(self) -> None:
+        """Let it be broken, by an account with the shipped rights."""
+        kubectl, account = self.kubectl, f"{self.kubectl.namespace}:brownout"
+        kubectl("label", "namespace", kubectl.namespace, "brownout.dev/chaos=allowed")
+        kubectl("apply", "--filename", str(SHIPPED / "rbac.yaml"))
+        nodes = yaml.safe_load((SHIPPED / "rbac-nodes.yaml").read_text(encoding="utf-8"))
+        nodes["metadata"]["name"] = kubectl.namespace
+        kubectl("create", "--filename", "-", given=json.dumps(nodes))
+        bound = (f"--clusterrole={kubectl.namespace}", f"--serviceaccount={account}")
+        kubectl("create", "clusterrolebinding", kubectl.namespace, *bound)
+        token = kubectl("create", "token", "brownout", "--duration=2h")
+        config = yaml.safe_load(kubectl("config", "view", "--minify", "--flatten", "--raw", "--output=yaml"))
+        (cluster,) = config["clusters"]
+        config["users"] = [{"name": "restricted", "user": {"token": token}}]
+        config["contexts"] = [{"name": "restricted", "context": {"cluster": cluster["name"], "user": "restricted"}}]
+        config["current-context"] = "restricted"
+        self.kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+@contextmanager
+def deployed(cluster: Cluster, name: str, folder: Path, images: Mapping[str, str]) -> Iterator[Stack]:
+    """One that is ready, with its documents; it is taken away in the end."""
+    with Kubectl.in_namespace(cluster, name) as kubectl:
+        stack = Stack(kubectl, folder, images)
+        try:
+            stack.apply()
+            stack.allow()
+            stack.describe()
+            yield stack
+        finally:
+            kubectl("delete", "clusterrole,clusterrolebinding", name, "--ignore-not-found")

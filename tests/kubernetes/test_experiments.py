@@ -1,0 +1,181 @@
+"""The shipped experiments on the reference stack: each passes as it ships, and fails without the defence it is about.
+
+A run is a process of its own, with the rights that are shipped. The stack is deployed once; a mutant is a patch of it.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.stack import PARTS, TOKEN, Patch, Stack, deployed
+from tests.runs.commandline import PATIENCE, Chaos, Result, fails
+
+pytestmark = [pytest.mark.process, pytest.mark.run, pytest.mark.long]
+SCALE = "0.2"
+LONGER = "0.25"
+"""Where pods have to load their model in time, one after the other."""
+PAID = ("during", "metric")
+"""How many answers the providers behind the workers had to give."""
+AVAILABILITY = ("during", "availability")
+
+
+@pytest.fixture(scope="module")
+def stack(cluster: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with deployed(cluster, f"stack-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("stack"), images) as found:
+        yield found
+
+
+@pytest.fixture
+def chaos(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chaos]:
+    for name, value in (
+        ("KUBECONFIG", str(stack.kubeconfig)),
+        ("BROWNOUT_STACK_TOKEN", TOKEN),
+        ("BROWNOUT_STATE_DIR", str(tmp_path / "state")),
+    ):
+        monkeypatch.setenv(name, value)
+    command = Chaos(tmp_path / "work")
+    yield command
+    for started in command.started:
+        if started.process.poll() is None:
+            started.process.terminate()
+            started.process.wait(PATIENCE)
+    stack.settle()
+
+
+@contextmanager
+def without(stack: Stack, *patches: Patch) -> Iterator[None]:
+    """The stack with a defence less, and then as it ships again."""
+    stack.apply(*patches)
+    try:
+        yield
+    finally:
+        stack.apply()
+
+
+def of(kind: str, name: str, spec: Mapping[str, Any]) -> Patch:
+    """A patch of a workload's spec."""
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def container(name: str, **fields: Any) -> Patch:
+    """A patch of the container of a Deployment, both of that name."""
+    return of("Deployment", name, {"template": {"spec": {"containers": [{"name": name, **fields}]}}})
+
+
+UNASKED = container("inference", startupProbe=None, readinessProbe=None)
+"""Nobody asks whether a worker has loaded its model."""
+ALL_AT_ONCE = of("Deployment", "inference", {"strategy": {"rollingUpdate": {"maxUnavailable": "100%", "maxSurge": 0}}})
+"""A rollout need not keep any worker."""
+SETTINGS = {"main-model.served-by": "self-hosted", "fallbacks": False, "vector-db.timeout": 5}
+NO_FALLBACKS = container("gateway", env=[{"name": "STACK_SETTINGS", "value": json.dumps(SETTINGS)}])
+"""No answer without fresh documents, which are waited for with patience: a slow machine is no partition."""
+ASKS_ITS_CACHE = "import socket; socket.create_connection(('cache', 6379), 1)"
+AS_ALIVE_AS_ITS_CACHE = container(
+    "gateway",
+    livenessProbe={
+        "httpGet": None,
+        "exec": {"command": ["/opt/stack/bin/python", "-c", ASKS_ITS_CACHE]},
+        "periodSeconds": 1,
+        "failureThreshold": 2,
+    },
+)
+"""The gateway is started again where its cache does not answer."""
+
+
+def oom_killed(stack: Stack, over: Event) -> set[object]:
+    """With which codes containers of the workers ended that the kernel killed for their memory."""
+    codes: set[object] = set()
+    while not over.wait(0.5):
+        for pod in stack.pods("inference"):
+            for one in pod["status"].get("containerStatuses", ()):
+                ended = [one[key]["terminated"] for key in ("state", "lastState") if "terminated" in one[key]]
+                codes |= {end["exitCode"] for end in ended if end.get("reason") == "OOMKilled"}
+    return codes
+
+
+def uids(stack: Stack, service: str) -> set[object]:
+    """Which pods a service has."""
+    return {one["metadata"]["uid"] for one in stack.pods(service)}
+
+
+def passing(chaos: Chaos, stack: Stack, name: str, *, scale: str = SCALE) -> Result:
+    return chaos.run(f"kubernetes/{name}.yaml", *stack.options, scale=scale)
+
+
+def failing(chaos: Chaos, stack: Stack, name: str, *by: tuple[str, str], scale: str = SCALE) -> Result:
+    options = (*stack.options, "--no-abort")
+    return chaos.run_defenceless(f"kubernetes/{name}.yaml", *options, expect=fails(*by), scale=scale)
+
+
+def test_a_killed_inference_pod_is_replaced_and_hardly_noticed(chaos: Chaos, stack: Stack) -> None:
+    passing(chaos, stack, "inference_pod_kill", scale=LONGER)
+
+
+def test_without_a_readiness_probe_the_replacement_is_asked_before_it_can_answer(chaos: Chaos, stack: Stack) -> None:
+    with without(stack, UNASKED):
+        failing(chaos, stack, "inference_pod_kill", PAID, scale=LONGER)
+
+
+def test_a_rolling_restart_is_hardly_noticed(chaos: Chaos, stack: Stack) -> None:
+    passing(chaos, stack, "rolling_restart_under_load", scale=LONGER)
+
+
+def test_a_rollout_that_may_take_every_pod_at_once_leaves_the_answers_to_others(chaos: Chaos, stack: Stack) -> None:
+    with without(stack, ALL_AT_ONCE):
+        failing(chaos, stack, "rolling_restart_under_load", PAID, scale=LONGER)
+
+
+def test_pods_that_the_kernel_kills_for_their_memory_stop_the_rollout(chaos: Chaos, stack: Stack) -> None:
+    with ThreadPoolExecutor(1) as looking:
+        over = Event()
+        killed = looking.submit(oom_killed, stack, over)
+        try:
+            passing(chaos, stack, "oom_killed")
+        finally:
+            over.set()
+        assert killed.result() == {137}
+
+
+def test_a_rollout_without_any_old_pod_leaves_the_answers_to_others(chaos: Chaos, stack: Stack) -> None:
+    with without(stack, ALL_AT_ONCE):
+        failing(chaos, stack, "oom_killed", PAID)
+
+
+def test_a_partitioned_database_is_done_without(chaos: Chaos, stack: Stack) -> None:
+    passing(chaos, stack, "network_policy_partition")
+
+
+def test_without_its_fallbacks_the_gateway_needs_the_database(chaos: Chaos, stack: Stack) -> None:
+    with without(stack, NO_FALLBACKS):
+        failing(chaos, stack, "network_policy_partition", AVAILABILITY)
+
+
+def test_a_cache_that_is_scaled_to_zero_is_done_without(chaos: Chaos, stack: Stack) -> None:
+    passing(chaos, stack, "scale_to_zero_dependency")
+
+
+def test_a_gateway_whose_liveness_is_its_caches_goes_down_with_it(chaos: Chaos, stack: Stack) -> None:
+    with without(stack, AS_ALIVE_AS_ITS_CACHE):
+        failing(chaos, stack, "scale_to_zero_dependency", AVAILABILITY, scale=LONGER)
+
+
+def test_a_node_is_drained_as_far_as_budgets_allow_and_answers_go_on(chaos: Chaos, stack: Stack) -> None:
+    before = {name: uids(stack, name) for name in PARTS}
+    passing(chaos, stack, "node_drain")
+    kept = {name for name in PARTS if before[name] & uids(stack, name)}
+    # Of the two workers one goes each time that this is tried.
+    assert kept - {"inference"} == {"gateway", "vector-db"}
+
+
+def test_without_budgets_a_drain_takes_everything_that_answers(chaos: Chaos, stack: Stack) -> None:
+    with without(stack):
+        stack.kubectl("delete", "poddisruptionbudgets", "--all")
+        failing(chaos, stack, "node_drain", AVAILABILITY)
