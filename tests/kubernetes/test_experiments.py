@@ -20,7 +20,7 @@ from tests.runs.commandline import PATIENCE, Chaos, Result, fails
 
 pytestmark = [pytest.mark.process, pytest.mark.run, pytest.mark.long]
 SCALE = "0.2"
-LONGER = "0.25"
+LONGER = "0.3"
 """Where pods have to load their model in time, one after the other."""
 PAID = ("during", "metric")
 """How many answers the providers behind the workers had to give."""
