@@ -21,7 +21,7 @@ WORKLOADS = (
     Workload("other", "deployments", "llm-primary"),
     Workload("store", "statefulsets", "pgvector"),
 )
-DESCRIPTION = Description(Path("shop.yaml"), cast("Frontdoor", None), WORKLOADS, (), (), True, "")
+DESCRIPTION = Description(Path("shop.yaml"), cast("Frontdoor", None), WORKLOADS, (), (), True, None, "")
 
 
 def pod(name: str = "llm-5d8f-abcde", *, ready: bool = True, **changes: Any) -> Any:
