@@ -8,8 +8,8 @@ from brownout.attachment import Attachment
 from brownout.errors import InvalidInput
 from brownout.fixtures.kubernetes import kubernetes
 from brownout.fixtures.kubernetes.description import IMAGE, Hog
+from brownout.fixtures.kubernetes.factory import REFERENCE
 from brownout.fixtures.kubernetes.reader import read_description
-from brownout.fixtures.kubernetes.target import REFERENCE
 from brownout.prepare import RunOptions, selected
 from brownout.reader import read_experiment
 from tests.kubernetes.shop import DESCRIPTION
