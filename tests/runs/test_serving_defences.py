@@ -145,7 +145,7 @@ def test_without_bulkheads_a_flood_of_free_users_makes_the_enterprise_ones_wait(
 def test_without_single_flight_a_stampede_reaches_the_provider(chaos: Chaos) -> None:
     def stampedes(result: Result) -> None:
         fails(("during", "retry_amplification"))(result)
-        assert result.of("during", "retry_amplification")["value"] > 0.9
+        assert result.of("during", "retry_amplification")["value"] > 0.75
 
     chaos.run("cache_stampede.yaml", "--set", "singleflight=off", expect=stampedes, scale=HALF)
 
