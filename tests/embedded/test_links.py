@@ -181,8 +181,8 @@ async def slow(port: int, old: Client) -> None:
 
 
 async def closed_late(port: int, old: Client) -> None:
-    old.writer.write_eof()
     started = time.monotonic()
+    old.writer.write_eof()
     async with asyncio.timeout(PATIENCE_S):
         assert await old.reader.read() == b""
     assert time.monotonic() - started >= 0.39  # There and back; the proxy's timers are as coarse as a millisecond.

@@ -2,7 +2,8 @@
 
 Its experiments are the shipped ones, in their order, at `SCALE`; only the pauses between them, in which nothing is
 to be seen, are cut to seconds, and the killed replica is as long away as at full length: the answers that die with it
-are as many in a short run, and its threshold is on their share.
+are as many in a short run, and its threshold is on their share. Latencies, which depend on who else uses the machine,
+may be ten times as long: what the shipped levels say of the stack is proved one by one elsewhere; here it is the drill.
 """
 
 import json
@@ -47,19 +48,11 @@ def drill(plan: Path) -> dict[str, Any]:
     return found
 
 
-def failed(experiment: dict[str, Any]) -> set[str]:
-    """The probes that did not hold, but for those of latency, which depends on who else uses the machine.
-
-    What the experiments say of the stack is proved one by one elsewhere; here it is the drill.
-    """
-    probes = {check["probe"] for check in experiment["verdicts"] if check["outcome"] != "passed"}
-    return probes - {"ttft", "recovered"}
-
-
 def test_the_programme_s_first_week_is_played_and_recorded_and_a_missing_defence_is_found(tmp_path: Path) -> None:
     shutil.copytree(EXPERIMENTS, tmp_path / "experiments")
     plan = tmp_path / "experiments" / "gamedays" / "week1_staging.yaml"
     plan.write_text(re.sub(r"pause: \d+m", "pause: 1s", plan.read_text("utf-8")), "utf-8")
+    with_room_for_latency(tmp_path / "experiments")
     at_full_length(tmp_path / "experiments" / ORDER[-1])
 
     refused = chaos("run", plan, *PERMITTED, folder=plan.parent)
@@ -72,7 +65,7 @@ def test_the_programme_s_first_week_is_played_and_recorded_and_a_missing_defence
     assert [one["experiment"] for one in first["experiments"]] == ORDER
     assert {one["rule"] for one in first["refused_starts"]} <= {"abort-holder"}
     for one in first["experiments"]:
-        assert failed(one) == set()
+        assert one["outcome"] == "passed", [check for check in one["verdicts"] if check["outcome"] != "passed"]
         assert all(check["figure"] for check in one["verdicts"])
         assert (Path(one["folder"]) / "report.html").is_file()
     answers = {one["experiment"]: one["answers"] for one in first["experiments"]}
@@ -81,16 +74,15 @@ def test_the_programme_s_first_week_is_played_and_recorded_and_a_missing_defence
         assert answers[name]["Failed over?"]["word"] == "yes", answers[name]
     folder = plan.parent / "runs" / first["drill"]
     page = (folder / "record.html").read_text("utf-8")
-    passed = [one for one in first["experiments"] if one["outcome"] == "passed"]
-    assert all(answers[one["experiment"]]["Recovery automatic?"]["word"] == "yes" for one in passed), answers
-    assert len(passed) < 4 or "All 4 experiments passed." in page
+    assert all(answers[name]["Recovery automatic?"]["word"] == "yes" for name in ORDER), answers
+    assert "All 4 experiments passed." in page
     assert all(f"<code>{check['title']}</code>" in page for check in first["experiments"][1]["verdicts"])
     assert "## Learn" in (folder / "record.md").read_text("utf-8")
 
     without_the_breaker(plan)
     second = drill(plan)
     earlier = {one["drill"]: one["outcome"] for one in second["earlier"]}
-    assert earlier[first["drill"]] == ("passed" if len(passed) == 4 else "failed")
+    assert earlier[first["drill"]] == "passed"
     (slow,) = second["experiments"]
     assert (slow["experiment"], slow["outcome"]) == (ORDER[0], "failed")
     assert ("breaker", "failed") in {(check["probe"], check["outcome"]) for check in slow["verdicts"]}
@@ -98,6 +90,15 @@ def test_the_programme_s_first_week_is_played_and_recorded_and_a_missing_defence
     page = (plan.parent / "runs" / second["drill"] / "record.html").read_text("utf-8")
     assert "Why: vector_db_latency.yaml failed?" in page
     assert f"../{first['drill']}/record.html" in page
+
+
+def with_room_for_latency(folder: Path) -> None:
+    """Ten times of it, wherever its first four experiments name a level."""
+    for name in ORDER:
+        text = (folder / name).read_text("utf-8")
+        text, levels = re.subn(r"\b(p50|p95): (\d+)(ms|s)\b", r"\1: \g<2>0\3", text)
+        assert levels
+        (folder / name).write_text(text, "utf-8")
 
 
 def at_full_length(experiment: Path) -> None:
