@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import Cluster, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,7 @@ class Kubectl:
         found = cls(cluster, name)
         found("create", "namespace", name)
         try:
-            end = time.monotonic() + 60
-            while found.run("get", "serviceaccount", "default").returncode and time.monotonic() < end:
-                time.sleep(0.1)
+            until(lambda: found.run("get", "serviceaccount", "default").returncode == 0)
             yield found
         finally:
             found("delete", "namespace", name, "--wait=false")

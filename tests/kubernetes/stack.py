@@ -1,7 +1,6 @@
 """The reference stack, deployed in a namespace of its own, as a run attaches to it."""
 
 import json
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import Cluster, until
 from tests.kubernetes.kubectl import Kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,10 +63,7 @@ class Stack:
         """Wait until every rollout has ended, and no pod of an earlier one is left."""
         for name, kind in PARTS.items():
             self.kubectl("rollout", "status", f"{kind}/{name}", f"--timeout={PATIENCE:g}s")
-        end = time.monotonic() + PATIENCE
-        while any("deletionTimestamp" in one["metadata"] for one in self.pods()):
-            assert time.monotonic() < end, self.pods()
-            time.sleep(0.2)
+        until(lambda: not any("deletionTimestamp" in one["metadata"] for one in self.pods()), self.pods)
 
     def pods(self, service: str = "") -> list[Any]:
         """Those that there are, of one service or of all."""

@@ -1,32 +1,24 @@
 """What an autoscaler decides on the cluster that tools/with_kubernetes makes: by the figures that its nodes have."""
 
 import json
-import os
 import socket
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
 
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import PAUSE, Cluster, until
 from tests.kubernetes.kubectl import Kubectl
 
-PAUSE = "brownout.dev/pause:1"
-LOAD = "BROWNOUT_TEST_LOAD_IMAGES"
 NAME = "worker"
 _PORT = 8000
-_PATIENCE_S = 120.0
 
 
 @pytest.fixture
 def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node")
-    if LOAD not in os.environ:
-        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
+    cluster.needs_pause()
     with Kubectl.in_namespace(cluster, f"autoscaling-{uuid.uuid4().hex[:8]}") as found:
         yield found
 
@@ -75,13 +67,6 @@ def objects() -> list[dict[str, Any]]:
     return [deployment, service, scaler]
 
 
-def until(there: Callable[[], bool], told: Callable[[], str]) -> None:
-    end = time.monotonic() + _PATIENCE_S
-    while not there():
-        assert time.monotonic() < end, told()
-        time.sleep(0.5)
-
-
 def test_an_autoscaler_scales_out_under_load_and_in_again_without(kubectl: Kubectl) -> None:
     kubectl("apply", "--filename", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects()}))
     kubectl("rollout", "status", f"deployment/{NAME}", "--timeout=120s")
@@ -115,10 +100,12 @@ def test_an_autoscaler_scales_out_under_load_and_in_again_without(kubectl: Kubec
 
 def connected(address: str) -> socket.socket:
     """A connection to the service, which is refused until its pod is known there."""
-    end = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return socket.create_connection((address, _PORT), timeout=5)
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.2)
+    found: list[socket.socket] = []
+
+    def reached() -> bool:
+        with suppress(OSError):
+            found.append(socket.create_connection((address, _PORT), timeout=5))
+        return bool(found)
+
+    until(reached)
+    return found[0]

@@ -5,29 +5,26 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.kubernetes.cluster import LOAD, Cluster
+from tests.kubernetes.cluster import PAUSE, Cluster, until
 from tests.kubernetes.kubectl import Kubectl
 from tools.kubernetes import build
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_KUBERNETES = str(ROOT / "tools" / "with_kubernetes")
-PAUSE = "brownout.dev/pause:1"
 PARTS = ("vector-db", "cache", "embedding", "llm-primary", "llm-secondary", "inference", "gateway")
 
 
 @pytest.fixture
 def pods(cluster: Cluster) -> Iterator[Kubectl]:
     """A namespace of a cluster that runs pods."""
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node")
+    cluster.needs_nodes()
     with Kubectl.in_namespace(cluster, f"pods-{uuid.uuid4().hex[:8]}") as found:
         yield found
 
@@ -41,8 +38,7 @@ def built() -> None:
 
 
 def test_a_pod_runs_and_a_killed_one_is_replaced(pods: Kubectl) -> None:
-    if LOAD not in os.environ:
-        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
+    pods.cluster.needs_pause()
     pods("create", "deployment", "idle", f"--image={PAUSE}")
     pods("rollout", "status", "deployment/idle", "--timeout=120s")
     first = pods("get", "pods", "--output", "name")
@@ -60,25 +56,24 @@ def test_a_network_policy_cuts_one_direction_and_its_end_joins_it_again(pods: Ku
     assert reaches("near", "far")
     assert reaches("far", "near")
     _policy(pods, "far", {"policyTypes": ["Ingress"], "ingress": []})
-    _until(lambda: not reaches("near", "far"))
+    until(lambda: not reaches("near", "far"))
     assert reaches("far", "near")
     pods("delete", "networkpolicy", "far")
-    _until(lambda: reaches("near", "far"))
+    until(lambda: reaches("near", "far"))
 
 
 def test_a_network_policy_allows_a_block_of_addresses_but_for_its_exceptions(pods: Kubectl) -> None:
     address = _dialling(pods, "near", "far", "other")
     block = {"cidr": "0.0.0.0/0", "except": [f"{address['far']}/32", "192.0.2.0/24"]}
     _policy(pods, "near", {"policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": block}]}]})
-    _until(lambda: not _reaches(pods, "near", address["far"]))
+    until(lambda: not _reaches(pods, "near", address["far"]))
     assert _reaches(pods, "near", address["other"])
     assert _reaches(pods, "other", address["far"])
 
 
 def _dialling(pods: Kubectl, *names: str) -> Mapping[str, str]:
     """Pods that take connections and can be told to make some; the address of each."""
-    if LOAD not in os.environ:
-        pytest.skip(f"the image {PAUSE} is on nodes of tools/with_kubernetes alone")
+    pods.cluster.needs_pause()
     for name in names:
         pods("run", name, f"--image={PAUSE}", f"--labels=name={name}", "--command", "--", "/pause", "serve", "8000")
     for name in names:
@@ -114,7 +109,7 @@ def test_the_reference_stack_comes_up_ready_and_answers(
     assert answer["serving"]["degradation_level"] == 0
     # By its service: which of the two workers it was, the gateway does not know.
     assert answer["serving"]["provider"].startswith("inference-")
-    _until(lambda: _figure(pods, "inference") is not None)
+    until(lambda: _figure(pods, "inference") is not None)
     eviction = tmp_path / "eviction.json"
     metadata = {"name": "vector-db-0", "namespace": pods.namespace}
     eviction.write_text(json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}))
@@ -170,14 +165,14 @@ def test_a_cluster_whose_keeper_is_killed_ends_and_the_next_one_clears_up_after_
     """
     keeper = subprocess.Popen([WITH_KUBERNETES, *options, sys.executable, "-c", code])
     try:
-        _until(lambda: told.exists() and told.read_text() != "")
+        until(lambda: told.exists() and told.read_text() != "")
         folder = Path(told.read_text()).parent
         assert _processes_of(folder.name)
         assert bool(_cgroups_of(folder.name)) == nodes
     finally:
         keeper.kill()
         keeper.wait()
-    _until(lambda: not _processes_of(folder.name))
+    until(lambda: not _processes_of(folder.name))
     assert folder.exists()
     subprocess.run([WITH_KUBERNETES, "--no-nodes", "true"], check=True)
     assert not folder.exists()
@@ -189,13 +184,6 @@ def test_a_mistake_is_one_message_and_starts_nothing(command: list[str], said: s
     done = subprocess.run([WITH_KUBERNETES, "--no-nodes", *command], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == f"with_kubernetes: error: {said}"
-
-
-def _until(there: Callable[[], bool]) -> None:
-    end = time.monotonic() + 180
-    while not there():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def _lacking_for_nodes() -> str:

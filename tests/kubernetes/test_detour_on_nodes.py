@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,9 +17,9 @@ from brownout.cli.heal import heal
 from brownout.fixtures.docker.images import variable_of
 from brownout.fixtures.kubernetes.reader import read_description
 from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.images import on_nodes
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.shop import Shop, breaking, opened
-from tests.kubernetes.test_cluster import LOAD
 from tests.kubernetes.test_ledger import Janitor
 from tests.kubernetes.tiny_door import answering
 
@@ -91,31 +90,13 @@ def image() -> str:
     """The proxy's, on the node: the one that the environment names, or one that is made."""
     if named := os.environ.get(variable_of("proxy")):
         return named
-    command = os.environ.get(LOAD)
-    if command is None:
-        pytest.skip(f"{LOAD} names no command that loads images")
-    engine = pytest.importorskip("brownout.fixtures.docker.engine")
-    if lacks := engine.missing():
-        pytest.skip(f"the image is made with docker: {'; '.join(lacks)}")
-    from tools import docker_images
-
-    client = engine.connect()
-    try:
-        made: str = docker_images.images(client)["BROWNOUT_IMAGE_PROXY"]
-    except docker_images.Unavailable as problem:
-        pytest.skip(f"no images: {problem}")
-    finally:
-        client.close()
-    with subprocess.Popen(["docker", "save", made], stdout=subprocess.PIPE) as saved:
-        subprocess.run(shlex.split(command), stdin=saved.stdout, capture_output=True, check=True)
-    return made
+    return on_nodes("images", "BROWNOUT_IMAGE_PROXY")["BROWNOUT_IMAGE_PROXY"]
 
 
 @pytest.fixture(scope="module")
 def shop(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One whose pods answer on a port, behind policies that allow the one link and nothing else."""
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node")
+    cluster.needs_nodes()
     with opened(cluster, tmp_path_factory.mktemp("shop"), image=image, command=(PYTHON, "-c", ANSWER)) as found:
         found.description.write_text(DESCRIPTION.format(door="http://127.0.0.1:1", image=image))
 

@@ -15,23 +15,19 @@ from brownout.fixtures.kubernetes.description import Hog
 from brownout.fixtures.kubernetes.hog import Host, taken_of
 from brownout.fixtures.kubernetes.hogging import neighbour
 from brownout.fixtures.kubernetes.ledger import Ledger
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import PAUSE, Cluster
+from tests.kubernetes.images import brownout_image
 from tests.kubernetes.kubectl import Kubectl
-from tests.kubernetes.ours import brownout_image
 from tests.kubernetes.shop import SHIPPED, Shop, breaking, opened
-from tests.kubernetes.test_on_nodes import PAUSE, has_pause
 
 MIB = 2**20
 
 
 @pytest.fixture(scope="module")
 def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node")
+    cluster.needs_pause()
     image = brownout_image()
     with opened(cluster, tmp_path_factory.mktemp("shop"), image=PAUSE) as found:
-        if not asyncio.run(has_pause(found)):
-            pytest.skip(f"no node has the image {PAUSE}, which tools/with_kubernetes puts on its own")
         Kubectl(cluster, found.namespace)("apply", "--filename", str(SHIPPED / "rbac-gpu.yaml"))
         with found.description.open("a") as file:
             file.write(f"gpu-hog: {{image: {image}, host: 64MiB}}\n")

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from brownout.fixtures.kubernetes.api import Call
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import PAUSE, Cluster
+from tests.kubernetes.images import brownout_image
 from tests.kubernetes.kubectl import Kubectl
-from tests.kubernetes.ours import brownout_image
 from tests.kubernetes.shop import SHIPPED, Shop, opened
 from tests.kubernetes.test_ledger import doomed
-from tests.kubernetes.test_on_nodes import PAUSE, has_pause
 from tests.kubernetes.tiny_door import answering
 
 pytestmark = pytest.mark.process
@@ -23,12 +22,9 @@ HOLD = "example.com/hold"
 
 @pytest.fixture
 def shop(cluster: Cluster, tmp_path: Path) -> Iterator[Shop]:
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node")
+    cluster.needs_pause()
     image = brownout_image()
     with opened(cluster, tmp_path, image=PAUSE) as found:
-        if not asyncio.run(has_pause(found)):
-            pytest.skip(f"no node has the image {PAUSE}, which tools/with_kubernetes puts on its own")
         overlay = tmp_path / "overlay"
         overlay.mkdir()
         kubectl = Kubectl(cluster, found.namespace)

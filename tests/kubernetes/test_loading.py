@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes import tiny_door
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import PAUSE, Cluster
+from tests.kubernetes.images import brownout_image
 from tests.kubernetes.kubectl import Kubectl
-from tests.kubernetes.ours import brownout_image
 from tests.kubernetes.shop import PATIENCE, SHIPPED, Shop, opened
-from tests.kubernetes.test_on_nodes import PAUSE, has_pause
 from tests.kubernetes.test_runs import EXPERIMENT
 
 pytestmark = [pytest.mark.process, pytest.mark.run]
@@ -31,12 +30,9 @@ ThreadingHTTPServer(("", 8000), _Handler).serve_forever()
 
 @pytest.fixture(scope="module")
 def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node")
+    cluster.needs_pause()
     image = brownout_image()
     with opened(cluster, tmp_path_factory.mktemp("shop"), image=PAUSE) as found:
-        if not asyncio.run(has_pause(found)):
-            pytest.skip(f"no node has the image {PAUSE}, which tools/with_kubernetes puts on its own")
         kubectl = Kubectl(cluster, found.namespace)
         kubectl("apply", "--filename", str(SHIPPED / "rbac-load.yaml"))
         kubectl("run", "door", f"--image={image}", "--labels=app=door", "--command", "--", "python", "-c", SERVER)

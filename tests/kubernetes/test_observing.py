@@ -14,10 +14,9 @@ from brownout.fixtures.kubernetes.namespace import Namespace
 from brownout.fixtures.kubernetes.observing import Observing
 from brownout.fixtures.kubernetes.reader import read_description
 from brownout.target import Happening, Reading
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import PAUSE, Cluster
 from tests.kubernetes.relay import Relay, relayed
 from tests.kubernetes.shop import PATIENCE, Shop, opened
-from tests.kubernetes.test_on_nodes import PAUSE, has_pause
 
 pytestmark = pytest.mark.process
 SERVICE = {"metadata": {"name": "inference"}, "spec": {"selector": {"app": "inference"}, "ports": [{"port": 8000}]}}
@@ -39,11 +38,8 @@ AUTOSCALER = {
 
 @pytest.fixture(scope="module")
 def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node, and what is on none is no endpoint")
+    cluster.needs_pause()
     with opened(cluster, tmp_path_factory.mktemp("shop"), image=PAUSE) as found:
-        if not asyncio.run(has_pause(found)):
-            pytest.skip(f"no node has the image {PAUSE}, which tools/with_kubernetes puts on its own")
         yield found
 
 

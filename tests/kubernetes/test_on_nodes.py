@@ -18,30 +18,19 @@ from brownout.breakage import (
     ServicePlace,
 )
 from brownout.fixtures.kubernetes.api import Call
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes.cluster import PAUSE, Cluster
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.shop import Shop, breaking, opened
 
 pytestmark = pytest.mark.process
-PAUSE = "brownout.dev/pause:1"
-"""An image that tools/with_kubernetes puts on its node: a program that pauses."""
 INFERENCE = ServicePlace("inference")
 
 
 @pytest.fixture(scope="module")
 def shop(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    if not cluster.has_nodes:
-        pytest.skip("no pod runs here: the cluster has no node")
+    cluster.needs_pause()
     with opened(cluster, tmp_path_factory.mktemp("shop"), image=PAUSE) as found:
-        if not asyncio.run(has_pause(found)):
-            pytest.skip(f"no node has the image {PAUSE}, which tools/with_kubernetes puts on its own")
         yield found
-
-
-async def has_pause(shop: Shop) -> bool:
-    nodes = await shop.api.list("/api/v1/nodes")
-    images = [name for node in nodes for image in node["status"].get("images") or [] for name in image["names"]]
-    return any(name.endswith(PAUSE) for name in images)
 
 
 async def waiting(shop: Shop) -> set[str]:
