@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from brownout.errors import EnvironmentProblem
 from brownout.fixtures.docker import DockerTarget
 from brownout.fixtures.docker.images import Images, variable_of
 from brownout.fixtures.docker.labels import OWNER, RUN, labels_of
+from brownout.fixtures.docker.reaper import Reaper
 from brownout.ledger import Ledger
 from brownout.process import ProcessId, identify
 from brownout.target import TargetOptions
@@ -112,6 +114,26 @@ def test_heal_removes_what_a_run_left_that_died_before_the_ledger_knew_how_to_re
     finally:
         client.volumes.get("brownout-mine").remove()
         client.close()
+
+
+@pytest.mark.parametrize("nothing_left", [False, True])
+def test_the_reaper_looks_for_what_is_left_unless_it_is_told_that_nothing_is(
+    tmp_path: Path, nothing_left: bool
+) -> None:
+    run = f"reaped-{secrets.token_hex(4)}"
+
+    async def play() -> None:
+        reaper = await Reaper.start(run, tmp_path / "scratch", log=tmp_path / "reaper.log")
+        await reaper.close(nothing_left=nothing_left)
+
+    with contextlib.closing(docker.from_env()) as client:
+        volume = client.volumes.create(f"brownout-{run}", labels=labels_of(run, scratch=""))
+        try:
+            asyncio.run(play())
+            assert left(run=run) == ([f"volume {volume.name}"] if nothing_left else [])
+        finally:
+            if nothing_left:
+                volume.remove()
 
 
 def test_a_service_that_does_not_start_is_told_with_its_log_and_nothing_is_left(

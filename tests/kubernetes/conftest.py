@@ -1,13 +1,38 @@
 """A cluster that the environment names, or a reason to skip."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.kubernetes.cluster import VARIABLE, Cluster
 from tests.kubernetes.images import on_nodes
+from tests.kubernetes.sharing import OF_STACK, ByModule, alone, shared
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    config.option.loadscopereorder = False
+    return ByModule(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest goes first."""
+    items.sort(key=lambda one: OF_STACK.index(one.path.name) if one.path.name in OF_STACK else len(OF_STACK))
+
+
+@pytest.fixture
+def node_alone() -> None:
+    """For a test that takes the node away: no other one runs beside it."""
+
+
+@pytest.fixture(autouse=True)
+def _beside_others(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    workers = tmp_path_factory.getbasetemp().parent
+    with alone(workers) if "node_alone" in request.fixturenames else shared(workers):
+        yield
 
 
 @pytest.fixture(scope="session")

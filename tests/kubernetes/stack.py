@@ -15,11 +15,8 @@ from tests.kubernetes.kubectl import Kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "fixtures" / "kubernetes"
-PARTS = {
-    **dict.fromkeys(("vector-db", "cache"), "statefulset"),
-    **dict.fromkeys(("embedding", "llm-primary", "llm-secondary", "inference", "gateway"), "deployment"),
-}
-"""Its services, and what keeps the pods of each."""
+PARTS = ("vector-db", "cache", "embedding", "llm-primary", "llm-secondary", "inference", "gateway")
+"""Its services."""
 TOKEN = "look-around-reception"
 """Of somebody who may be answered from caches, and without documents."""
 PATIENCE = 240.0
@@ -61,8 +58,8 @@ class Stack:
 
     def settle(self) -> None:
         """Wait until every rollout has ended, and no pod of an earlier one is left."""
-        for name, kind in PARTS.items():
-            self.kubectl("rollout", "status", f"{kind}/{name}", f"--timeout={PATIENCE:g}s")
+        every = ("deployments,statefulsets", "--selector=app.kubernetes.io/part-of=target-stack")
+        self.kubectl("rollout", "status", *every, f"--timeout={PATIENCE:g}s")
         until(lambda: not any("deletionTimestamp" in one["metadata"] for one in self.pods()), self.pods)
 
     def pods(self, service: str = "") -> list[Any]:

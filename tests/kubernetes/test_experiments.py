@@ -167,6 +167,7 @@ def test_a_gateway_whose_liveness_is_its_caches_goes_down_with_it(chaos: Chaos, 
         failing(chaos, stack, "scale_to_zero_dependency", AVAILABILITY, scale=LONGER)
 
 
+@pytest.mark.usefixtures("node_alone")
 def test_a_node_is_drained_as_far_as_budgets_allow_and_answers_go_on(chaos: Chaos, stack: Stack) -> None:
     before = {name: uids(stack, name) for name in PARTS}
     passing(chaos, stack, "node_drain")
@@ -175,6 +176,7 @@ def test_a_node_is_drained_as_far_as_budgets_allow_and_answers_go_on(chaos: Chao
     assert kept - {"inference"} == {"gateway", "vector-db"}
 
 
+@pytest.mark.usefixtures("node_alone")
 def test_without_budgets_a_drain_takes_everything_that_answers(chaos: Chaos, stack: Stack) -> None:
     with without(stack):
         stack.kubectl("delete", "poddisruptionbudgets", "--all")
