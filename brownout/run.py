@@ -35,6 +35,7 @@ from brownout.state import hold_target
 from brownout.target import Target, TargetOptions
 from brownout.targets import chosen, registered
 from brownout.traffic import MAX_LATENESS, Traffic
+from brownout.trust import trusted
 from brownout.units import format_seconds
 from brownout.watch import live_stats, patience_of, watch_aborts
 
@@ -112,7 +113,7 @@ class Run:
         self._writer = EvidenceWriter(self.plan.evidence, self.info)
         self.recording.sink = self._writer
         self._writer.start()
-        client = httpx.AsyncClient(timeout=2.0, trust_env=False)
+        client = httpx.AsyncClient(timeout=2.0, trust_env=False, verify=trusted())
         self._stack.push_async_callback(client.aclose)
         self._traffic = traffic = Traffic(
             target,

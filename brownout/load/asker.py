@@ -16,6 +16,7 @@ from brownout.load.answer import AnswerFields
 from brownout.load.grading import Grader
 from brownout.load.sse import events, lines, texts
 from brownout.target import Caller, Question
+from brownout.trust import trusted
 
 
 class Record(Protocol):
@@ -72,6 +73,7 @@ class Asker:
             # Streams are read as they come on the wire, and are timed without anybody's decompression.
             headers={"accept-encoding": "identity"},
             trust_env=False,
+            verify=trusted(),
         )
 
     async def __aenter__(self) -> Self:

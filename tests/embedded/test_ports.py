@@ -1,11 +1,12 @@
 """A port that is held can be taken by its service and by nobody else."""
 
+import asyncio
 import socket
 
 import pytest
 
 from brownout.errors import EnvironmentProblem
-from brownout.fixtures.embedded.ports import HOST, HeldPorts
+from brownout.fixtures.embedded.ports import HOST, HeldPorts, takes_connections
 from tests.embedded.helpers import listening
 
 
@@ -42,4 +43,13 @@ def test_a_fixed_port_is_used_as_given_and_one_in_use_is_refused_by_name() -> No
             held.hold(["gateway", "cache"], {"cache": port})
     # Nothing was kept, and the port is free again now.
     assert held.hold(["gateway", "cache"], {"cache": port})["cache"] == port
+    held.release()
+
+
+def test_a_held_port_takes_no_connections_until_its_service_listens() -> None:
+    held = HeldPorts()
+    port = held.hold(["gateway"], {})["gateway"]
+    assert not asyncio.run(takes_connections(port))
+    with socket.create_server((HOST, port)):
+        assert asyncio.run(takes_connections(port))
     held.release()

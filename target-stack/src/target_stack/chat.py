@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 
 import msgspec
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -18,6 +17,7 @@ from target_stack.chunks import Chunks
 from target_stack.clock import Clock
 from target_stack.deadline import HEADER, DeadlinePolicy
 from target_stack.failures import StackError
+from target_stack.log import log
 from target_stack.metrics import GatewayMetrics
 from target_stack.parts import Begin, BrokenStreamError, Finish, Question, Text
 from target_stack.policy_choice import PolicyChoice
@@ -26,8 +26,6 @@ from target_stack.sse import DONE, encode
 from target_stack.wire import ChatRequest
 
 __all__ = ["ChatEndpoint", "error_response"]
-
-log = structlog.get_logger()
 
 
 def error_response(error: StackError, headers: dict[str, str] | None = None) -> Response:
@@ -90,7 +88,7 @@ class ChatEndpoint:
             chat = self._parse(await request.body())
         except StackError as error:
             self._metrics.errors.labels(error.source.value).inc()
-            log.info("refused", request_id=request_id, status=error.status, code=error.code)
+            log.info("refused", extra={"request_id": request_id, "status": error.status, "code": error.code})
             return error_response(error, {"x-request-id": request_id})
         self._metrics.requests.labels(principal.tier).inc()
         self._metrics.regions.labels(principal.region or "none").inc()
@@ -278,15 +276,17 @@ class _LiveResponse(Response):
         question, begun = self._question, self.begun
         log.info(
             "answered" if self._outcome == "ok" else "failed",
-            request_id=question.request_id,
-            tenant=question.tenant,
-            tier=question.tier,
-            region=question.region or None,
-            policy=question.policy.name,
-            outcome=self._outcome,
-            rung=begun.degradation_level if begun else None,
-            provider=begun.provider if begun else None,
-            duration_ms=round((self._clock.monotonic() - question.arrived_at) * 1000, 1),
+            extra={
+                "request_id": question.request_id,
+                "tenant": question.tenant,
+                "tier": question.tier,
+                "region": question.region or None,
+                "policy": question.policy.name,
+                "outcome": self._outcome,
+                "rung": begun.degradation_level if begun else None,
+                "provider": begun.provider if begun else None,
+                "duration_ms": round((self._clock.monotonic() - question.arrived_at) * 1000, 1),
+            },
         )
 
 

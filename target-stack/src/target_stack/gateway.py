@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -36,6 +35,7 @@ from target_stack.http_peer import HttpPeer
 from target_stack.ladder import ModelClass
 from target_stack.language_models import LanguageModels, replicas_of
 from target_stack.library import Library
+from target_stack.log import log
 from target_stack.metrics import GatewayMetrics
 from target_stack.naming import resolver_from
 from target_stack.parts import CachedAnswer
@@ -57,8 +57,6 @@ from target_stack.vector_store import DIMENSIONS
 __all__ = ["Gateway", "serve"]
 
 MODE_INTERVAL_S = 0.1
-
-log = structlog.get_logger()
 
 
 def serve(settings: Settings, environ: Mapping[str, str], *, host: str, port: int) -> None:
@@ -214,7 +212,7 @@ class Gateway:
 
     def _service_mode(self) -> ServiceMode:
         def on_change(before: Mode, after: Mode) -> None:
-            log.warning("service mode", before=before.name.lower(), after=after.name.lower())
+            log.warning("service mode", extra={"before": before.name.lower(), "after": after.name.lower()})
             self.metrics.mode_changes.labels(before.name.lower(), after.name.lower()).inc()
 
         service = ServiceMode(ModeConfig.from_settings(self.settings), self.clock, on_change=on_change)

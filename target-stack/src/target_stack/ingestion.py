@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 
-import structlog
-
 from target_stack.asgi import cancel
 from target_stack.dependency import Attempts, Dependency
 from target_stack.documents import Document
@@ -13,14 +11,12 @@ from target_stack.embedder import Embedder
 from target_stack.failures import DependencyError, StackError
 from target_stack.inspection import Flaw, Inspector
 from target_stack.keyword import KeywordIndex
+from target_stack.log import log
 from target_stack.quarantine import Quarantine
 from target_stack.tombstones import Name, Tombstones
 from target_stack.vector_store import VectorStore
 
 __all__ = ["Ingestion"]
-
-
-log = structlog.get_logger()
 
 
 class Ingestion:
@@ -81,7 +77,7 @@ class Ingestion:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._unseen.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("an acknowledged upload was not stored", error=type(error).__name__)
+            log.warning("an acknowledged upload was not stored", extra={"error": type(error).__name__})
 
     async def stored(self) -> list[str]:
         """The ids of all documents that the vector database holds; raise StackError (503) when it does not tell."""

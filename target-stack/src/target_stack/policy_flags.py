@@ -9,10 +9,10 @@ from http import HTTPStatus
 
 import aiohttp
 import msgspec
-import structlog
 
 from target_stack.clock import Clock
 from target_stack.http_peer import HttpPeer
+from target_stack.log import log
 from target_stack.policy import PolicyName
 
 __all__ = ["EVERY_OTHER", "FLAGS_PATH", "FlagPoller", "Flags", "PolicyFlags"]
@@ -20,8 +20,6 @@ __all__ = ["EVERY_OTHER", "FLAGS_PATH", "FlagPoller", "Flags", "PolicyFlags"]
 FLAGS_PATH = "/v1/flags"
 EVERY_OTHER = "*"
 """Stands for each use case that has no flag of its own."""
-
-log = structlog.get_logger()
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -65,7 +63,7 @@ class PolicyFlags:
     def failed(self, reason: str) -> bool:
         """It did not answer, or nothing that can be used; return whether the flags are still known."""
         if self._up:
-            log.warning("flag service away", reason=reason, kept=self._keep)
+            log.warning("flag service away", extra={"reason": reason, "kept": self._keep})
         self._up = False
         if not self._keep:
             self._policies = {}

@@ -6,16 +6,13 @@ the two is wrong. Uploading the document again releases it.
 
 from collections.abc import Callable, Iterable, Mapping
 
-import structlog
-
 from target_stack.documents import Document
 from target_stack.inspection import Flaw
+from target_stack.log import log
 from target_stack.metrics import GatewayMetrics
 from target_stack.tombstones import Name
 
 __all__ = ["Quarantine"]
-
-log = structlog.get_logger()
 
 
 class Quarantine:
@@ -63,7 +60,9 @@ class Quarantine:
         if not (self.enabled and flaws):
             return
         for (tenant, id_), flaw in flaws.items():
-            log.warning("quarantined", tenant=tenant, document=id_, reason=flaw.value, found_at=found_at)
+            log.warning(
+                "quarantined", extra={"tenant": tenant, "document": id_, "reason": flaw.value, "found_at": found_at}
+            )
             self._metrics.quarantined.labels(flaw.value, found_at).inc()
         self._held.update(flaws)
         self._pending.update(flaws)

@@ -9,17 +9,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import aiohttp
-import structlog
 
 from target_stack.failures import DependencyError, FailureKind
 from target_stack.http_peer import HttpPeer
+from target_stack.log import log
 
 __all__ = ["Readiness", "expect_one_ready", "expect_ready", "healthy"]
 
 PAUSE_S = 0.05
 ATTEMPT_S = 2.0
-
-log = structlog.get_logger()
 
 
 class Readiness:
@@ -46,7 +44,7 @@ class Readiness:
                 async with asyncio.timeout(ATTEMPT_S):
                     await check()
             except (DependencyError, TimeoutError) as error:
-                log.debug("waiting", dependency=name, error=type(error).__name__)
+                log.debug("waiting", extra={"dependency": name, "error": type(error).__name__})
                 await asyncio.sleep(PAUSE_S)
             else:
                 self._waiting.discard(name)

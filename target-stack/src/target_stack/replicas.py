@@ -9,13 +9,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
-import structlog
-
 from target_stack.clock import Clock
+from target_stack.log import log
 
 __all__ = ["HealthChecks", "ReplicaPool"]
-
-log = structlog.get_logger()
 
 
 class _Replica(Protocol):
@@ -101,7 +98,7 @@ class HealthChecks:
             began, before = self._clock.monotonic(), self._ready(name)
             self._checked(name, healthy=await check())
             if self._ready(name) is not before:
-                log.info("replica ready" if not before else "replica lost", replica=name)
+                log.info("replica ready" if not before else "replica lost", extra={"replica": name})
                 if before:
                     self._on_lost(name)
             await asyncio.sleep(max(began + self._interval - self._clock.monotonic(), 0))

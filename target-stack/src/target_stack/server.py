@@ -2,14 +2,11 @@
 
 import contextlib
 import gc
-import logging
-import sys
-from collections.abc import Callable
 
-import msgspec
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
+
+from target_stack import log
 
 __all__ = ["Exit", "run"]
 
@@ -42,22 +39,9 @@ class Exit:
             self._server.should_exit = True
 
 
-def _json(event: object, default: Callable[[object], object]) -> bytes:
-    return msgspec.json.encode(event, enc_hook=default)
-
-
 def run(app: ASGIApp, *, host: str, port: int, leave: Exit | None = None) -> None:
     """Serve until SIGTERM or SIGINT, or until the application says through `leave` that it is over."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=_json),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
-        cache_logger_on_first_use=True,
-    )
+    log.configure()
     gc.set_threshold(COLLECT_AFTER)
     config = uvicorn.Config(
         app,

@@ -8,12 +8,11 @@ import asyncio
 import random
 from typing import Self
 
-import structlog
-
 from target_stack.clock import Clock
 from target_stack.inference.metrics import WorkerMetrics
 from target_stack.inference.pace import Pace
 from target_stack.inference.scheduler import Phase, Scheduler, Sequence, Step
+from target_stack.log import log
 
 __all__ = ["Engine", "EngineDeadError", "Generation", "RejectedError"]
 
@@ -21,8 +20,6 @@ RETRY_S = 0.02
 """Between two attempts to get memory, while nothing can be computed."""
 CATCH_UP_S = 0.02
 """Late wake-ups are made up for; a process that was stopped for longer than this has lost that time."""
-
-log = structlog.get_logger()
 
 
 class RejectedError(Exception):
@@ -115,7 +112,7 @@ class Engine:
             await self._compute()
         except Exception as error:  # as vLLM's loop: nothing that ends it may leave requests waiting for ever
             self.dead = True
-            log.error("engine died", error=type(error).__name__, reason=str(error))
+            log.error("engine died", extra={"error": type(error).__name__, "reason": str(error)})
             for sequence in list(self._generations):
                 self._fail(sequence, EngineDeadError())
 
