@@ -1,7 +1,6 @@
 """Links that really go through our proxy in the cluster, and go straight again whatever becomes of the client."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -14,10 +13,8 @@ from click.testing import CliRunner
 
 from brownout.breakage import Blackhole, Delay, LinkPlace, ProviderFailure
 from brownout.cli.heal import heal
-from brownout.fixtures.docker.images import variable_of
 from brownout.fixtures.kubernetes.reader import read_description
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.images import on_nodes
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.shop import Shop, breaking, opened
 from tests.kubernetes.test_ledger import Janitor
@@ -86,19 +83,11 @@ proxy: {{image: '{image}'}}
 
 
 @pytest.fixture(scope="module")
-def image() -> str:
-    """The proxy's, on the node: the one that the environment names, or one that is made."""
-    if named := os.environ.get(variable_of("proxy")):
-        return named
-    return on_nodes("images", "BROWNOUT_IMAGE_PROXY")["BROWNOUT_IMAGE_PROXY"]
-
-
-@pytest.fixture(scope="module")
-def shop(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(cluster: Cluster, proxy_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One whose pods answer on a port, behind policies that allow the one link and nothing else."""
-    cluster.needs_nodes()
-    with opened(cluster, tmp_path_factory.mktemp("shop"), image=image, command=(PYTHON, "-c", ANSWER)) as found:
-        found.description.write_text(DESCRIPTION.format(door="http://127.0.0.1:1", image=image))
+    folder, command = tmp_path_factory.mktemp("shop"), (PYTHON, "-c", ANSWER)
+    with opened(cluster, folder, image=proxy_image, command=command) as found:
+        found.description.write_text(DESCRIPTION.format(door="http://127.0.0.1:1", image=proxy_image))
 
         async def make() -> None:
             await found.make("services", SERVICE)
