@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,10 @@ from click.testing import CliRunner
 
 from brownout.breakage import Blackhole, Delay, LinkPlace, ProviderFailure
 from brownout.cli.heal import heal
+from brownout.errors import EnvironmentProblem
+from brownout.fixtures.kubernetes import target
 from brownout.fixtures.kubernetes.reader import read_description
+from brownout.target import TargetOptions
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.shop import Shop, breaking, opened
@@ -229,3 +232,56 @@ def test_a_service_that_somebody_else_points_elsewhere_meanwhile_is_left_alone(s
             await shop.change("services", "inference", selector=STRAIGHT)
 
     asyncio.run(play())
+
+
+def test_a_link_is_led_for_new_clients_and_the_service_keeps_its_own_endpoints(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(shop.restricted))
+    monkeypatch.setattr(target, "_ANSWERED_WITHIN", 1.0)
+    image, said = read_description(shop.description).proxy, list[str]()
+
+    def describe(door: str, reconnect: str) -> None:
+        text = DESCRIPTION.format(door=door, image=image)
+        shop.description.write_text(text.replace("deployment: gateway", f"deployment: gateway, reconnect: {reconnect}"))
+
+    async def lead(door: ExitStack) -> None:
+        describe(door.enter_context(answering()), "rollout")
+        (before,) = await shop.pods("gateway")
+        attached = shop.factory()()
+        await attached.up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), said.append)
+        try:
+            await attached.prepare(LINK, Delay(latency=2.0), said.append)
+            assert await led_away(shop)
+            (after,) = await shop.pods("gateway")
+            assert after["metadata"]["uid"] != before["metadata"]["uid"]
+            endpoints = [one for one in await attached.readings() if one.metric == "service_endpoints"]
+            assert [(dict(one.labels), one.value) for one in endpoints] == [
+                ({"service": "inference", "endpoints": "inference"}, 4.0)
+            ]
+            # What its pods went through for it was before the run.
+            assert [one.text for one in await attached.happenings() if one.kind != "platform"] == []
+            # A second fault of the link needs no more than that.
+            done = len(said)
+            await attached.prepare(LINK, Delay(latency=1.0), said.append)
+            assert said[done:] == []
+        finally:
+            await attached.down()
+        assert await straight(shop)
+
+    async def in_vain(door: ExitStack) -> None:
+        describe(door.enter_context(answering()), "by-itself")
+        attached = shop.factory()()
+        await attached.up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), said.append)
+        door.close()
+        try:
+            with pytest.raises(EnvironmentProblem, match=r"with gateway → inference led through .* a first question"):
+                await attached.prepare(LINK, Delay(latency=2.0), said.append)
+        finally:
+            await attached.down()
+        assert await straight(shop)
+
+    with ExitStack() as door:
+        asyncio.run(lead(door))
+    with ExitStack() as door:
+        asyncio.run(in_vain(door))
