@@ -86,7 +86,7 @@ class Stack:
         return {one["metadata"]["name"]: one["spec"]["selector"] for one in found}
 
     def left(self) -> str:
-        """What a run has made and not removed, its ledger included. Pods take their time, and go with what made them."""
+        """What a run has made and not removed, its ledger included; pods go with what made them, in their time."""
         kinds = "leases,deployments,jobs,services,secrets,networkpolicies"
         return self.kubectl("get", kinds, "--selector=app.kubernetes.io/managed-by=brownout", "--output=name")
 
