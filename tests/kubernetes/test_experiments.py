@@ -188,9 +188,9 @@ def test_workers_that_say_nothing_but_errors_are_done_without(chaos: Chaos, stac
     passing(chaos, stack, "inference_engine_dead", scale=LED)
 
 
-def test_without_failover_the_workers_errors_are_everybodys(chaos: Chaos, stack: Stack) -> None:
+def test_without_failover_nobody_is_asked_in_the_workers_stead(chaos: Chaos, stack: Stack) -> None:
     with without(stack, NO_FAILOVER):
-        failing(chaos, stack, "inference_engine_dead", AVAILABILITY, scale=LED)
+        failing(chaos, stack, "inference_engine_dead", PAID, scale=LED)
 
 
 def test_a_cache_that_is_scaled_to_zero_is_done_without(chaos: Chaos, stack: Stack) -> None:
