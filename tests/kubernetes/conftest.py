@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from brownout.fixtures.docker.images import variable_of
 from tests.kubernetes.cluster import VARIABLE, Cluster
 from tests.kubernetes.images import on_nodes
 from tests.kubernetes.sharing import OF_STACK, ByModule, alone, shared
@@ -59,3 +60,11 @@ def images(cluster: Cluster) -> Mapping[str, str]:
     }
     made = on_nodes("images", *usual.values())
     return {name: made[variable] for name, variable in usual.items()}
+
+
+@pytest.fixture(scope="session")
+def proxy_image(cluster: Cluster) -> str:
+    """The fault proxy's, on the node: the one that the environment names, or one that is made."""
+    cluster.needs_nodes()
+    variable = variable_of("proxy")
+    return os.environ.get(variable) or on_nodes("images", variable)[variable]

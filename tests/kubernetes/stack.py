@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from brownout.fixtures.kubernetes.waiting import why_waiting
 from tests.kubernetes.cluster import Cluster, until
 from tests.kubernetes.kubectl import Kubectl
 
@@ -37,6 +38,8 @@ class Stack:
     kubectl: Kubectl
     folder: Path
     images: Mapping[str, str]
+    proxy: str = ""
+    """The image of the fault proxy, where it is used."""
 
     @property
     def kubeconfig(self) -> Path:
@@ -59,8 +62,14 @@ class Stack:
     def settle(self) -> None:
         """Wait until every rollout has ended, and no pod of an earlier one is left."""
         every = ("deployments,statefulsets", "--selector=app.kubernetes.io/part-of=target-stack")
-        self.kubectl("rollout", "status", *every, f"--timeout={PATIENCE:g}s")
+        done = self.kubectl.run("rollout", "status", *every, f"--timeout={PATIENCE:g}s")
+        assert done.returncode == 0, f"{done.stderr or done.stdout}; {self.why_not()}"
         until(lambda: not any("deletionTimestamp" in one["metadata"] for one in self.pods()), self.pods)
+
+    def why_not(self) -> str:
+        """What the cluster says of pods that do not run: where no processor is left, no node takes them."""
+        told = sorted(why_waiting(self.pods()))
+        return "; ".join(told) or self.kubectl("get", "pods")
 
     def pods(self, service: str = "") -> list[Any]:
         """Those that there are, of one service or of all."""
@@ -68,11 +77,22 @@ class Stack:
         found: list[Any] = json.loads(self.kubectl("get", "pods", f"--selector={labels}", "--output=json"))["items"]
         return found
 
+    def selectors(self) -> Mapping[str, Mapping[str, str]]:
+        """Where each Service leads to."""
+        found = json.loads(self.kubectl("get", "services", "--output=json"))["items"]
+        return {one["metadata"]["name"]: one["spec"]["selector"] for one in found}
+
+    def left(self) -> str:
+        """What a run has made and not removed, its ledger included; pods go with what made them, in their time."""
+        kinds = "leases,deployments,jobs,services,secrets,networkpolicies"
+        return self.kubectl("get", kinds, "--selector=app.kubernetes.io/managed-by=brownout", "--output=name")
+
     def describe(self) -> None:
         """Write its description: the shipped one, with the door where it is."""
         address = self.kubectl("get", "service", "gateway", "--output", "jsonpath={.spec.clusterIP}")
         text = (SHIPPED / "reference.yaml").read_text(encoding="utf-8").replace("127.0.0.1:8000", f"{address}:8000")
-        (self.folder / "described.yaml").write_text(text + "network-policies: enforced\n", encoding="utf-8")
+        text += "network-policies: enforced\n" + (f"proxy: {{image: '{self.proxy}'}}\n" if self.proxy else "")
+        (self.folder / "described.yaml").write_text(text, encoding="utf-8")
         documents = (ROOT / "fixtures" / "corpus" / "documents.jsonl").read_bytes()
         headers = {"Authorization": "Bearer look-around-admin", "Content-Type": "application/x-ndjson"}
         request = urllib.request.Request(f"http://{address}:8000/v1/documents", documents, headers)
@@ -99,10 +119,12 @@ class Stack:
 
 
 @contextmanager
-def deployed(cluster: Cluster, name: str, folder: Path, images: Mapping[str, str]) -> Iterator[Stack]:
+def deployed(
+    cluster: Cluster, name: str, folder: Path, images: Mapping[str, str], *, proxy: str = ""
+) -> Iterator[Stack]:
     """One that is ready, with its documents; it is taken away in the end."""
     with Kubectl.in_namespace(cluster, name) as kubectl:
-        stack = Stack(kubectl, folder, images)
+        stack = Stack(kubectl, folder, images, proxy)
         try:
             stack.apply()
             stack.allow()

@@ -63,6 +63,7 @@ def test_one_pod_or_a_quarter_may_be_taken_unless_the_owner_says_otherwise(
         ("from: gateway, to: inference", "from: gateway, to: gateway", "not to gateway itself"),
         ("policies: enforced", "policies: enforced\nproxy: {imag: x}", r"'imag'.*did you mean 'image'"),
         ("policies: enforced", "policies: enforced\nproxy: {image: 'a b'}", r"shop.yaml:11:\d+: image: got 'a b'"),
+        ("replicas: 4", "reconnect: restart", r"shop.yaml:4:\d+: reconnect: got 'restart'.*by-itself, rollout"),
         ("replicas: 4", "service: A_b", r"shop.yaml:4:\d+: service: got 'A_b'; that is no name of"),
         ("door:", "dor:", "did you mean 'door'"),
         ("questions:", "load: {from: jop}\nquestions:", r"shop.yaml:9:\d+: from: got 'jop'"),
@@ -148,7 +149,10 @@ def test_a_description_says_how_a_neighbour_sees_the_gpu(tmp_path: Path) -> None
 
 
 def test_the_shipped_description_is_right() -> None:
-    assert read_description(REFERENCE).of("inference-1").name == "inference"
+    description = read_description(REFERENCE)
+
+    assert description.of("inference-1").name == "inference"
+    assert [description.of(one).reconnect for one in ("gateway", "inference")] == ["rollout", "by-itself"]
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease", "kube-flannel", "istio-system"])

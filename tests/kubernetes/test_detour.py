@@ -11,6 +11,7 @@ from brownout.fixtures.kubernetes.api import Call
 from brownout.fixtures.kubernetes.description import Workload
 from brownout.fixtures.kubernetes.detour import leading
 from brownout.fixtures.kubernetes.detouring import PROXY, Detour, Forwarded, broken_port, led
+from brownout.fixtures.kubernetes.status import STANDS_FOR
 from brownout.fixtures.kubernetes.undo import MARK, Remove, undo_in, undo_out
 
 LINK = LinkPlace("gateway", "store")
@@ -94,6 +95,7 @@ def test_what_is_made_selects_the_right_pods_and_no_token_is_shown() -> None:
     template = made.deployment()["spec"]["template"]
 
     assert made.own_pods()["spec"]["selector"] == {"app": "store"}
+    assert made.own_pods()["metadata"]["labels"][STANDS_FOR] == "store"
     assert made.control()["spec"]["selector"].items() <= template["metadata"]["labels"].items()
     assert "app" not in template["metadata"]["labels"]
     (link,) = json.loads(template["spec"]["containers"][0]["args"][-1])

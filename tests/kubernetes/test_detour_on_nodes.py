@@ -1,12 +1,11 @@
 """Links that really go through our proxy in the cluster, and go straight again whatever becomes of the client."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,11 @@ from click.testing import CliRunner
 
 from brownout.breakage import Blackhole, Delay, LinkPlace, ProviderFailure
 from brownout.cli.heal import heal
-from brownout.fixtures.docker.images import variable_of
+from brownout.errors import EnvironmentProblem
+from brownout.fixtures.kubernetes import target
 from brownout.fixtures.kubernetes.reader import read_description
+from brownout.target import TargetOptions
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.images import on_nodes
 from tests.kubernetes.kubectl import Kubectl
 from tests.kubernetes.shop import Shop, breaking, opened
 from tests.kubernetes.test_ledger import Janitor
@@ -86,19 +86,11 @@ proxy: {{image: '{image}'}}
 
 
 @pytest.fixture(scope="module")
-def image() -> str:
-    """The proxy's, on the node: the one that the environment names, or one that is made."""
-    if named := os.environ.get(variable_of("proxy")):
-        return named
-    return on_nodes("images", "BROWNOUT_IMAGE_PROXY")["BROWNOUT_IMAGE_PROXY"]
-
-
-@pytest.fixture(scope="module")
-def shop(cluster: Cluster, image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(cluster: Cluster, proxy_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One whose pods answer on a port, behind policies that allow the one link and nothing else."""
-    cluster.needs_nodes()
-    with opened(cluster, tmp_path_factory.mktemp("shop"), image=image, command=(PYTHON, "-c", ANSWER)) as found:
-        found.description.write_text(DESCRIPTION.format(door="http://127.0.0.1:1", image=image))
+    folder, command = tmp_path_factory.mktemp("shop"), (PYTHON, "-c", ANSWER)
+    with opened(cluster, folder, image=proxy_image, command=command) as found:
+        found.description.write_text(DESCRIPTION.format(door="http://127.0.0.1:1", image=proxy_image))
 
         async def make() -> None:
             await found.make("services", SERVICE)
@@ -240,3 +232,56 @@ def test_a_service_that_somebody_else_points_elsewhere_meanwhile_is_left_alone(s
             await shop.change("services", "inference", selector=STRAIGHT)
 
     asyncio.run(play())
+
+
+def test_a_link_is_led_for_new_clients_and_the_service_keeps_its_own_endpoints(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(shop.restricted))
+    monkeypatch.setattr(target, "_ANSWERED_WITHIN", 1.0)
+    image, said = read_description(shop.description).proxy, list[str]()
+
+    def describe(door: str, reconnect: str) -> None:
+        text = DESCRIPTION.format(door=door, image=image)
+        shop.description.write_text(text.replace("deployment: gateway", f"deployment: gateway, reconnect: {reconnect}"))
+
+    async def lead(door: ExitStack) -> None:
+        describe(door.enter_context(answering()), "rollout")
+        (before,) = await shop.pods("gateway")
+        attached = shop.factory()()
+        await attached.up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), said.append)
+        try:
+            await attached.prepare(LINK, Delay(latency=2.0), said.append)
+            assert await led_away(shop)
+            (after,) = await shop.pods("gateway")
+            assert after["metadata"]["uid"] != before["metadata"]["uid"]
+            endpoints = [one for one in await attached.readings() if one.metric == "service_endpoints"]
+            assert [(dict(one.labels), one.value) for one in endpoints] == [
+                ({"service": "inference", "endpoints": "inference"}, 4.0)
+            ]
+            # What its pods went through for it was before the run.
+            assert [one.text for one in await attached.happenings() if one.kind != "platform"] == []
+            # A second fault of the link needs no more than that.
+            done = len(said)
+            await attached.prepare(LINK, Delay(latency=1.0), said.append)
+            assert said[done:] == []
+        finally:
+            await attached.down()
+        assert await straight(shop)
+
+    async def in_vain(door: ExitStack) -> None:
+        describe(door.enter_context(answering()), "by-itself")
+        attached = shop.factory()()
+        await attached.up(TargetOptions(seed=1, scale=1.0, workdir=tmp_path), said.append)
+        door.close()
+        try:
+            with pytest.raises(EnvironmentProblem, match=r"with gateway → inference led through .* a first question"):
+                await attached.prepare(LINK, Delay(latency=2.0), said.append)
+        finally:
+            await attached.down()
+        assert await straight(shop)
+
+    with ExitStack() as door:
+        asyncio.run(lead(door))
+    with ExitStack() as door:
+        asyncio.run(in_vain(door))

@@ -22,14 +22,19 @@ pytestmark = [pytest.mark.process, pytest.mark.run, pytest.mark.long]
 SCALE = "0.2"
 LONGER = "0.3"
 """Where pods have to load their model in time, one after the other."""
+LED = "0.25"
+"""Where the gateway has only just begun, with new connections."""
 PAID = ("during", "metric")
 """How many answers the providers behind the workers had to give."""
 AVAILABILITY = ("during", "availability")
 
 
 @pytest.fixture(scope="module")
-def stack(cluster: Cluster, images: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with deployed(cluster, f"stack-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("stack"), images) as found:
+def stack(
+    cluster: Cluster, images: Mapping[str, str], proxy_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    name, folder = f"stack-{uuid.uuid4().hex[:8]}", tmp_path_factory.mktemp("stack")
+    with deployed(cluster, name, folder, images, proxy=proxy_image) as found:
         yield found
 
 
@@ -41,13 +46,14 @@ def chaos(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         ("BROWNOUT_STATE_DIR", str(tmp_path / "state")),
     ):
         monkeypatch.setenv(name, value)
-    command = Chaos(tmp_path / "work")
+    command, selectors = Chaos(tmp_path / "work"), stack.selectors()
     yield command
     for started in command.started:
         if started.process.poll() is None:
             started.process.terminate()
             started.process.wait(PATIENCE)
     stack.settle()
+    assert (stack.selectors(), stack.left()) == (selectors, "")
 
 
 @contextmanager
@@ -74,9 +80,20 @@ UNASKED = container("inference", startupProbe=None, readinessProbe=None)
 """Nobody asks whether a worker has loaded its model."""
 ALL_AT_ONCE = of("Deployment", "inference", {"strategy": {"rollingUpdate": {"maxUnavailable": "100%", "maxSurge": 0}}})
 """A rollout need not keep any worker."""
-SETTINGS = {"main-model.served-by": "self-hosted", "fallbacks": False, "vector-db.timeout": 5}
-NO_FALLBACKS = container("gateway", env=[{"name": "STACK_SETTINGS", "value": json.dumps(SETTINGS)}])
+
+
+def with_settings(changed: Mapping[str, object]) -> Patch:
+    """The gateway with other settings than it ships with."""
+    shipped = {"main-model.served-by": "self-hosted", "exact-cache": False, "vector-db.timeout": 2}
+    return container("gateway", env=[{"name": "STACK_SETTINGS", "value": json.dumps(shipped | dict(changed))}])
+
+
+NO_FALLBACKS = with_settings({"fallbacks": False, "vector-db.timeout": 5})
 """No answer without fresh documents, which are waited for with patience: a slow machine is no partition."""
+PATIENT = with_settings({"vector-db.timeout": 30})
+"""The database may take as long as it likes."""
+NO_FAILOVER = with_settings({"failover": False})
+"""Nobody is asked instead of a worker."""
 ASKS_ITS_CACHE = "import socket; socket.create_connection(('cache', 6379), 1)"
 AS_ALIVE_AS_ITS_CACHE = container(
     "gateway",
@@ -156,6 +173,24 @@ def test_a_partitioned_database_is_done_without(chaos: Chaos, stack: Stack) -> N
 def test_without_its_fallbacks_the_gateway_needs_the_database(chaos: Chaos, stack: Stack) -> None:
     with without(stack, NO_FALLBACKS):
         failing(chaos, stack, "network_policy_partition", AVAILABILITY)
+
+
+def test_a_slow_database_is_not_waited_for(chaos: Chaos, stack: Stack) -> None:
+    passing(chaos, stack, "vector_db_latency", scale=LED)
+
+
+def test_without_its_time_limit_the_gateway_is_as_slow_as_its_database(chaos: Chaos, stack: Stack) -> None:
+    with without(stack, PATIENT):
+        failing(chaos, stack, "vector_db_latency", ("during", "ttft"), scale=LED)
+
+
+def test_workers_that_say_nothing_but_errors_are_done_without(chaos: Chaos, stack: Stack) -> None:
+    passing(chaos, stack, "inference_engine_dead", scale=LED)
+
+
+def test_without_failover_nobody_is_asked_in_the_workers_stead(chaos: Chaos, stack: Stack) -> None:
+    with without(stack, NO_FAILOVER):
+        failing(chaos, stack, "inference_engine_dead", PAID, scale=LED)
 
 
 def test_a_cache_that_is_scaled_to_zero_is_done_without(chaos: Chaos, stack: Stack) -> None:

@@ -115,6 +115,12 @@ def test_endpoints_are_counted_once_where_they_are_ready_or_nothing_is_said() ->
     ]
     assert [ready_addresses(slices, service=one) for one in ("llm", "cache", "nobody")] == [2, 1, 0]
 
+    # Led through the fault proxy, `llm` has one endpoint, the proxy; its own pods are behind that.
+    behind = slice_of("brownout-proxy-1-behind", *slices[0]["endpoints"], endpoint("10.0.0.9", "z", ready=True))
+    behind["metadata"]["labels"]["brownout.dev/stands-for"] = "llm"
+    led = [slice_of("llm", endpoint("10.0.0.8", "proxy", ready=True)), behind, slices[2]]
+    assert [ready_addresses(led, service=one) for one in ("llm", "cache")] == [2, 1]
+
 
 def event(**changes: Any) -> Any:
     about = {"kind": "Pod", "name": "llm-5d8f-abcde"}
