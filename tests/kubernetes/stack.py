@@ -21,6 +21,8 @@ PARTS = ("vector-db", "cache", "embedding", "llm-primary", "llm-secondary", "inf
 TOKEN = "look-around-reception"
 """Of somebody who may be answered from caches, and without documents."""
 PATIENCE = 240.0
+ENOUGH = 50.0
+"""Percent, well below the share at which the shipped autoscaler adds workers."""
 Patch = Mapping[str, object]
 TWO_WORKERS: Patch = {
     "apiVersion": "autoscaling/v2",
@@ -52,12 +54,17 @@ class Stack:
         description = str(self.folder / "described.yaml")
         return ("--context", "restricted", "--namespace", self.kubectl.namespace, "--description", description)
 
-    def apply(self, *patches: Patch) -> None:
-        """Have it as it ships but for these, and wait until that is so."""
-        base = ROOT / "target-stack" / "kubernetes"
-        changed = Kubectl.overlay(self.folder / "overlay", base, images=self.images, patches=(TWO_WORKERS, *patches))
-        self.kubectl("apply", "--kustomize", str(changed))
+    def apply(self, *patches: Patch, autoscaled: bool = False) -> None:
+        """Have it as it ships but for these, and wait until that is so: with two workers, and more only if it may.
+
+        What the workers did before is then no reason to scale out any more, nor is that they have just started.
+        """
+        self._apply(TWO_WORKERS, *patches)
+        until(lambda: len(self.pods("inference")) == 2, self._autoscaler)
         self.settle()
+        if autoscaled:
+            until(lambda: self._used() < ENOUGH, self._autoscaler)
+            self._apply(*patches)
 
     def settle(self) -> None:
         """Wait until every rollout has ended, and no pod of an earlier one is left."""
@@ -70,6 +77,20 @@ class Stack:
         """What the cluster says of pods that do not run: where no processor is left, no node takes them."""
         told = sorted(why_waiting(self.pods()))
         return "; ".join(told) or self.kubectl("get", "pods")
+
+    def _apply(self, *patches: Patch) -> None:
+        base = ROOT / "target-stack" / "kubernetes"
+        changed = Kubectl.overlay(self.folder / "overlay", base, images=self.images, patches=patches)
+        self.kubectl("apply", "--kustomize", str(changed))
+
+    def _autoscaler(self) -> str:
+        return self.kubectl("describe", "horizontalpodautoscaler", "inference")
+
+    def _used(self) -> float:
+        """The share of their requested processor time that the autoscaler knows the workers to use, in percent."""
+        status = json.loads(self.kubectl("get", "horizontalpodautoscaler", "inference", "--output=json"))["status"]
+        (metric,) = status.get("currentMetrics") or [{}]
+        return float(metric.get("resource", {}).get("current", {}).get("averageUtilization", "inf"))
 
     def pods(self, service: str = "") -> list[Any]:
         """Those that there are, of one service or of all."""

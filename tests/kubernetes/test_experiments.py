@@ -5,18 +5,20 @@ A run is a process of its own, with the rights that are shipped. The stack is de
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.kubernetes.cluster import Cluster
-from tests.kubernetes.stack import PARTS, TOKEN, Patch, Stack, deployed
-from tests.runs.commandline import PATIENCE, Chaos, Result, fails
+from tests.kubernetes.stack import PARTS, ROOT, TOKEN, Patch, Stack, deployed
+from tests.runs.commandline import PATIENCE, Chaos, Probe, Result, fails
 
 pytestmark = [pytest.mark.process, pytest.mark.run, pytest.mark.long]
 SCALE = "0.2"
@@ -27,6 +29,7 @@ LED = "0.25"
 PAID = ("during", "metric")
 """How many answers the providers behind the workers had to give."""
 AVAILABILITY = ("during", "availability")
+SCALED_OUT = ("during", "scaled_out")
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,17 @@ def without(stack: Stack, *patches: Patch) -> Iterator[None]:
         stack.apply()
 
 
+@contextmanager
+def autoscaled(stack: Stack, *patches: Patch) -> Iterator[Callable[[], None]]:
+    """A way to have it with its own autoscaler, from two workers on; in the end it has two, and gets no more."""
+    if stack.kubectl.run("get", "--raw", "/apis/metrics.k8s.io/v1beta1").returncode:
+        pytest.skip("autoscalers have nothing to go by: the cluster has no resource metrics")
+    try:
+        yield partial(stack.apply, *patches, autoscaled=True)
+    finally:
+        stack.apply()
+
+
 def of(kind: str, name: str, spec: Mapping[str, Any]) -> Patch:
     """A patch of a workload's spec."""
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -84,8 +98,10 @@ ALL_AT_ONCE = of("Deployment", "inference", {"strategy": {"rollingUpdate": {"max
 
 def with_settings(changed: Mapping[str, object]) -> Patch:
     """The gateway with other settings than it ships with."""
-    shipped = {"main-model.served-by": "self-hosted", "exact-cache": False, "vector-db.timeout": 2}
-    return container("gateway", env=[{"name": "STACK_SETTINGS", "value": json.dumps(shipped | dict(changed))}])
+    manifests = yaml.safe_load_all((ROOT / "target-stack" / "kubernetes" / "gateway.yaml").read_text("utf-8"))
+    (only,) = next(one for one in manifests if one["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"]
+    shipped = json.loads(next(one["value"] for one in only["env"] if one["name"] == "STACK_SETTINGS"))
+    return container("gateway", env=[{"name": "STACK_SETTINGS", "value": json.dumps({**shipped, **changed})}])
 
 
 NO_FALLBACKS = with_settings({"fallbacks": False, "vector-db.timeout": 5})
@@ -123,22 +139,29 @@ def uids(stack: Stack, service: str) -> set[object]:
     return {one["metadata"]["uid"] for one in stack.pods(service)}
 
 
-def passing(chaos: Chaos, stack: Stack, name: str, *, scale: str = SCALE) -> Result:
-    return chaos.run(f"kubernetes/{name}.yaml", *stack.options, scale=scale)
+def passing(chaos: Chaos, stack: Stack, name: str, *, scale: str = SCALE, **options: Any) -> Result:
+    return chaos.run(f"kubernetes/{name}.yaml", *stack.options, scale=scale, **options)
 
 
-def failing(chaos: Chaos, stack: Stack, name: str, *by: tuple[str, str], scale: str = SCALE) -> Result:
-    options = (*stack.options, "--no-abort")
-    return chaos.run_defenceless(f"kubernetes/{name}.yaml", *options, expect=fails(*by), scale=scale)
+def failing(
+    chaos: Chaos, stack: Stack, name: str, *by: Probe, spares: Sequence[Probe] = (), scale: str = SCALE, **options: Any
+) -> Result:
+    arguments, expect = (*stack.options, "--no-abort"), fails(*by, spares=spares)
+    return chaos.run_defenceless(f"kubernetes/{name}.yaml", *arguments, expect=expect, scale=scale, **options)
 
 
-def test_a_killed_inference_pod_is_replaced_and_hardly_noticed(chaos: Chaos, stack: Stack) -> None:
-    passing(chaos, stack, "inference_pod_kill", scale=LONGER)
+def test_a_killed_inference_pod_is_replaced_and_more_join_it_when_more_is_asked(chaos: Chaos, stack: Stack) -> None:
+    with autoscaled(stack) as anew:
+        passing(chaos, stack, "inference_pod_kill", scale=LONGER, before=anew)
 
 
 def test_without_a_readiness_probe_the_replacement_is_asked_before_it_can_answer(chaos: Chaos, stack: Stack) -> None:
-    with without(stack, UNASKED):
-        failing(chaos, stack, "inference_pod_kill", PAID, scale=LONGER)
+    with autoscaled(stack, UNASKED) as anew:
+        failing(chaos, stack, "inference_pod_kill", PAID, spares=[SCALED_OUT], scale=LONGER, before=anew)
+
+
+def test_without_an_autoscaler_two_workers_stay_two_however_much_is_asked(chaos: Chaos, stack: Stack) -> None:
+    failing(chaos, stack, "inference_pod_kill", SCALED_OUT, spares=[PAID], scale=LONGER)
 
 
 def test_a_rolling_restart_is_hardly_noticed(chaos: Chaos, stack: Stack) -> None:

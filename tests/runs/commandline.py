@@ -177,8 +177,15 @@ class Chaos:
         code = started.finish()
         return code, (self.folder / f"stdout-{number}").read_text(), started.log.read_text()
 
-    def run(self, experiment: str | Path, *options: str, expect: Expectation = passes, scale: str = SCALE) -> Result:
-        """Run it to its end, which must be as expected.
+    def run(
+        self,
+        experiment: str | Path,
+        *options: str,
+        expect: Expectation = passes,
+        scale: str = SCALE,
+        before: Callable[[], None] = lambda: None,
+    ) -> Result:
+        """Run it to its end, which must be as expected; `before` is called before it is tried, each time.
 
         What a fault breaks at once, as the answers under way in an engine that dies, is as much in a short run as in a
         long one: a threshold on its share holds at FULL_LENGTH only.
@@ -196,6 +203,7 @@ class Chaos:
         left = TRIES
         while True:
             left -= 1
+            before()
             result = self._once(path, *options, scale=scale)
             try:
                 expect(result)
@@ -206,7 +214,14 @@ class Chaos:
                 return result
             wait_for_calm()
 
-    def run_defenceless(self, experiment: str | Path, *options: str, expect: Expectation, scale: str = SCALE) -> Result:
+    def run_defenceless(
+        self,
+        experiment: str | Path,
+        *options: str,
+        expect: Expectation,
+        scale: str = SCALE,
+        before: Callable[[], None] = lambda: None,
+    ) -> Result:
         """Run it without a defence, up to a moment after its faults have been healed.
 
         It must fail while they are on; how it recovers, or does not, says no more, and takes half of the time.
@@ -220,7 +235,7 @@ class Chaos:
         self.folder.mkdir(exist_ok=True, parents=True)
         short = self.folder / path.name
         short.write_text(text)
-        return self.run(short, *options, expect=expect, scale=scale)
+        return self.run(short, *options, expect=expect, scale=scale, before=before)
 
     def _once(self, path: Path, *options: str, scale: str) -> Result:
         shutil.rmtree(self.folder / "runs", ignore_errors=True)
