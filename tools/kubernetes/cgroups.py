@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +45,12 @@ def _hierarchies() -> Iterator[Path]:
 
 def _remove(folder: Path) -> None:
     for _ in range(50):
-        with suppress(FileNotFoundError):
-            try:
-                folder.rmdir()
-            except OSError:
-                # A killed process stays in it until it is gone.
-                time.sleep(0.1)
-                continue
-        return
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            # A killed process stays in it until it is gone.
+            time.sleep(0.1)
+        else:
+            return
