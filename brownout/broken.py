@@ -11,6 +11,7 @@ from brownout.errors import EnvironmentProblem, FaultError, said
 from brownout.evidence.model import Proof
 from brownout.ledger import Ledger
 from brownout.target import Target
+from brownout.units import format_seconds
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ TTL = 5.0
 RENEW_EVERY = 1.0
 """Seconds between renewals: four may be lost before the fault lapses."""
 HEAL_TRIES = 3
-PROVE_TIMEOUT = 1.0
+PROVE_TIMEOUT = 2.0
 """Seconds that reading a proof may hold up the heal."""
 RENEWAL_TIMEOUT = 1.0
 """Seconds for which a renewal that is under way may hold up the heal."""
@@ -143,8 +144,10 @@ class Broken:
                 return await self._injector.target.prove(self._place, self._breakage, lease=self._lease)
         except Exception as problem:
             # A target of a user's own may raise anything; whatever it is, the fault is healed all the same.
-            self._injector.report(f"{self} could not be proved: {said(problem)}")
-            return Proof(works=False, summary=f"What happened at {self._place} could not be read: {said(problem)}")
+            late = f"the target did not tell within {format_seconds(PROVE_TIMEOUT)}"
+            why = late if isinstance(problem, TimeoutError) else said(problem)
+            self._injector.report(f"{self} could not be proved: {why}")
+            return Proof(works=False, summary=f"What happened at {self._place} could not be read: {why}")
 
     async def _heal(self) -> None:
         injector = self._injector

@@ -108,7 +108,9 @@ def shown(value: object) -> str:
 
 def said(error: BaseException) -> str:
     """What an error says for itself; the kind of it as well, where it was not written for the user."""
-    return str(error) if isinstance(error, BrownoutError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, BrownoutError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def nearest_name(name: str, allowed: Iterable[str]) -> str | None:

@@ -7,12 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from brownout.fixtures.kubernetes.loading import quiet_forwarding
 from tests.kubernetes import tiny_door
 from tests.kubernetes.cluster import PAUSE, Cluster
 from tests.kubernetes.images import brownout_image
@@ -91,6 +93,24 @@ def test_a_run_whose_load_comes_from_a_job_gets_its_verdict_and_the_job_goes(sho
     assert count in (119, 120)
     assert any("the load comes from Job brownout-" in text for text in notes)
     asyncio.run(shop.until(lambda: nothing_is_left(shop)))
+
+
+def test_a_port_forward_that_breaks_off_prints_no_traceback_and_other_threads_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda ended: told.append(ended.thread.name))
+
+    def fail(name: str) -> None:
+        thread = threading.Thread(target=lambda: 1 / 0, name=name)
+        thread.start()
+        thread.join()
+
+    with quiet_forwarding():
+        fail("Kubernetes port forward proxy: 8475")
+        fail("another")
+    fail("afterwards")
+    assert told == ["another", "afterwards"]
 
 
 def test_a_janitor_may_remove_a_job_whose_run_is_gone(shop: Shop) -> None:
