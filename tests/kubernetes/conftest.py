@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def node_alone() -> None:
-    """For a test that takes the node away: no other one runs beside it."""
+    """For a test that takes the node away, or needs all of its processors: no other one runs beside it."""
 
 
 @pytest.fixture(autouse=True)

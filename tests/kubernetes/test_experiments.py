@@ -150,6 +150,7 @@ def failing(
     return chaos.run_defenceless(f"kubernetes/{name}.yaml", *arguments, expect=expect, scale=scale, **options)
 
 
+@pytest.mark.usefixtures("node_alone")
 def test_a_killed_inference_pod_is_replaced_and_more_join_it_when_more_is_asked(chaos: Chaos, stack: Stack) -> None:
     with autoscaled(stack) as anew:
         passing(chaos, stack, "inference_pod_kill", scale=LONGER, before=anew)
