@@ -11,8 +11,6 @@ import time
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
-import httpx
-
 from brownout import process, registry
 from brownout.clock import RunClock
 from brownout.errors import BrownoutError, said
@@ -35,7 +33,7 @@ from brownout.state import hold_target
 from brownout.target import Target, TargetOptions
 from brownout.targets import chosen, registered
 from brownout.traffic import MAX_LATENESS, Traffic
-from brownout.trust import trusted
+from brownout.trust import plain_client
 from brownout.units import format_seconds
 from brownout.watch import live_stats, patience_of, watch_aborts
 
@@ -113,7 +111,7 @@ class Run:
         self._writer = EvidenceWriter(self.plan.evidence, self.info)
         self.recording.sink = self._writer
         self._writer.start()
-        client = httpx.AsyncClient(timeout=2.0, trust_env=False, verify=trusted())
+        client = plain_client()
         self._stack.push_async_callback(client.aclose)
         self._traffic = traffic = Traffic(
             target,
