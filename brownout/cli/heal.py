@@ -83,17 +83,17 @@ def _as_json(one: "Healed") -> dict[str, object]:
 def _in_words(healed: Sequence["Healed"]) -> Sequence[str]:
     if not healed:
         return ["Nothing is broken: every run has ended."]
-    return [_line(one) for one in healed]
+    return [line for one in healed for line in _of_one(one)]
 
 
-def _line(one: "Healed") -> str:
-    did, faults = "; ".join(one.did), ", ".join(one.faults)
+def _of_one(one: "Healed") -> Sequence[str]:
+    """A line of what became of it, and below it one for each fault and one for each thing that was done."""
     match one.outcome:
         case "alive":
-            return f"{one.run}: {did}; left alone" + (f"; broken: {faults}" if faults else "")
+            head, broken = f"{'; '.join(one.did)}; left alone", "has broken"
         case "broken":
-            return f"{one.run}: COULD NOT BE HEALED: {did}" + (f"; broken: {faults}" if faults else "")
+            head, broken = f"COULD NOT BE HEALED: {'; '.join(one.did)}", "has broken"
         case "healed":
-            return f"{one.run}: healed: {did or 'nothing was left of it'}" + (
-                f"; it had broken {faults}" if faults else ""
-            )
+            head, broken = "healed" if one.did else "healed: nothing was left of it", "had broken"
+    done = one.did if one.outcome == "healed" else ()
+    return [f"{one.run}: {head}", *(f"  {broken} {fault}" for fault in one.faults), *(f"  {deed}" for deed in done)]

@@ -30,7 +30,7 @@ def test_a_killed_harness_leaves_no_process_no_port_and_no_fault_within_ten_seco
             recovery = json.loads(harness.stdout.readline())
             alive = CliRunner().invoke(heal)
             assert alive.exit_code == 0
-            assert f"doomed: still runs (pid {harness.pid}); left alone; broken: link.blackhole" in alive.output
+            assert f"doomed: still runs (pid {harness.pid}); left alone\n  has broken link.blackhole" in alive.output
             assert "service.freeze at vector-db" in alive.output
             processes = descendants(harness.pid)
             ports = [c.laddr.port for one in processes for c in one.net_connections() if c.status == "LISTEN"]
@@ -50,7 +50,7 @@ def test_a_killed_harness_leaves_no_process_no_port_and_no_fault_within_ten_seco
         healed = CliRunner().invoke(heal)
         assert (healed.exit_code, ledger.open_runs()) == (0, [])
         assert [fault.state for fault in ledger.faults("doomed")] == ["healed", "healed"]
-    assert "doomed: healed: nothing was left of it" in healed.output
-    assert "link.blackhole at gateway → cache" in healed.output
+    assert healed.output.startswith("doomed: healed: nothing was left of it\n  had broken link.")
+    assert "\n  had broken link.blackhole at gateway → cache\n" in f"\n{healed.output}"
     again = CliRunner().invoke(heal)
     assert (again.exit_code, again.output) == (0, "Nothing is broken: every run has ended.\n")
