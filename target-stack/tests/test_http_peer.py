@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from fakes import FakeClock
 
 from target_stack import http_peer
-from target_stack.http_peer import HttpPeer
+from target_stack.http_peer import HttpPeer, Lifetime
 
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-a: 1\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"
@@ -217,6 +218,49 @@ def test_calls_under_way_end_well_when_connections_are_replaced() -> None:
         assert not new.closed
         await peer.aclose()
         assert server.connections == 2
+        listening.close()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    asyncio.run(run())
+
+
+def test_connections_are_replaced_when_their_time_is_over_and_closed_when_nobody_uses_them() -> None:
+    async def run() -> None:
+        server, clock = Server([WHOLE] * 4), FakeClock()
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        peer = HttpPeer(
+            f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", lifetime=Lifetime(seconds=2.0, clock=clock)
+        )
+        used = []
+        for connections, passed in ((1, 0.0), (1, 1.9), (2, 0.2), (2, 1.9)):
+            clock.advance(passed)
+            async with peer.client() as client:
+                assert await text(client) == "ok"
+            used.append(client)
+            assert server.connections == connections
+        assert [client.closed for client in used] == [True, True, False, False]
+        await peer.aclose()
+        assert used[-1].closed
+        listening.close()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    asyncio.run(run())
+
+
+def test_connections_that_are_replaced_while_nobody_uses_them_are_closed() -> None:
+    async def run() -> None:
+        server = Server([WHOLE, WHOLE])
+        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        peer = HttpPeer(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+        async with peer.client() as old:
+            assert await text(old) == "ok"
+        peer.renew()
+        async with peer.client() as new:
+            assert await text(new) == "ok"
+        assert old.closed
+        peer.renew()
+        await peer.aclose()
+        assert new.closed
         listening.close()
         await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
 

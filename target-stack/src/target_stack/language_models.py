@@ -8,7 +8,7 @@ from target_stack.catalogue.names import PROVIDERS, REPLICAS, TERTIARY
 from target_stack.chain import ProviderChain
 from target_stack.clock import Clock
 from target_stack.dependency import Dependency
-from target_stack.http_peer import HttpPeer
+from target_stack.http_peer import HttpPeer, Lifetime
 from target_stack.ladder import ModelClass
 from target_stack.metrics import GatewayMetrics
 from target_stack.naming import Resolver
@@ -54,14 +54,17 @@ class LanguageModels:
         replicas = replicas_of(settings)
         connect_timeout = settings.number("llm.connect-timeout")
 
-        def peers(variable: str, names: Sequence[str]) -> dict[str, HttpPeer]:
+        def peers(variable: str, names: Sequence[str], *, lifetime: float = 0.0) -> dict[str, HttpPeer]:
             urls = named_urls(environ, variable, names)
+            lasting = Lifetime(lifetime, clock) if lifetime else None
             return {
-                name: HttpPeer(url, connect_timeout=connect_timeout, resolver=resolver) for name, url in urls.items()
+                name: HttpPeer(url, connect_timeout=connect_timeout, resolver=resolver, lifetime=lasting)
+                for name, url in urls.items()
             }
 
+        lifetime = settings.number("inference.connection-lifetime")
         self._providers = peers("STACK_PROVIDERS", providers_of(settings))
-        self._replicas = peers("STACK_REPLICAS", replicas) if replicas else {}
+        self._replicas = peers("STACK_REPLICAS", replicas, lifetime=lifetime) if replicas else {}
         self._pool = self._replica_pool(metrics) if replicas else None
         self.chain = self._chain(metrics, source)
 

@@ -44,3 +44,9 @@ def inference() -> Iterator[Setting]:
     yield span("inference.health-interval", 1.0, "Between two health checks of a replica.")
     yield io_timeout("inference.health-timeout", 0.5, "One health check of a replica.")
     yield integer("inference.health-failures", 2, "Failed checks in a row that take a replica out of service.")
+    yield span(
+        "inference.connection-lifetime",
+        0.0,
+        "For how long new requests to a replica use the same connections, for one behind which there are several; 0: "
+        "for as long as they last.",
+    )
