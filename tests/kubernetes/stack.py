@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from brownout.fixtures.kubernetes.waiting import why_waiting
 from tests.kubernetes.cluster import Cluster, until
@@ -23,6 +24,7 @@ TOKEN = "look-around-reception"
 PATIENCE = 240.0
 ENOUGH = 50.0
 """Percent, well below the share at which the shipped autoscaler adds workers."""
+ASKS_ITSELF = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8000/metrics').read().decode())"
 Patch = Mapping[str, object]
 TWO_WORKERS: Patch = {
     "apiVersion": "autoscaling/v2",
@@ -98,6 +100,13 @@ class Stack:
         found: list[Any] = json.loads(self.kubectl("get", "pods", f"--selector={labels}", "--output=json"))["items"]
         return found
 
+    def answered(self) -> Mapping[str, float]:
+        """How many questions each worker has answered since it started."""
+        # From inside: nobody but the gateway may reach them.
+        ask = ("/opt/stack/bin/python", "-c", ASKS_ITSELF)
+        names = [one["metadata"]["name"] for one in self.pods("inference")]
+        return {name: sum(_answered(self.kubectl("exec", name, "--", *ask))) for name in names}
+
     def selectors(self) -> Mapping[str, Mapping[str, str]]:
         """Where each Service leads to."""
         found = json.loads(self.kubectl("get", "services", "--output=json"))["items"]
@@ -137,6 +146,13 @@ class Stack:
         config["contexts"] = [{"name": "restricted", "context": {"cluster": cluster["name"], "user": "restricted"}}]
         config["current-context"] = "restricted"
         self.kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
+def _answered(page: str) -> Iterator[float]:
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if sample.name == "vllm:request_success_total" and sample.labels["finished_reason"] in ("stop", "length"):
+                yield sample.value
 
 
 @contextmanager
