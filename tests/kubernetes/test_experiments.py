@@ -156,7 +156,7 @@ def test_a_killed_inference_pod_is_replaced_and_more_join_it_when_more_is_asked(
         passing(chaos, stack, "inference_pod_kill", scale=LONGER, before=anew)
         # The last of them may have come in the last second.
         answered = stack.answered()
-        assert sum(answers >= 20 for answers in answered.values()) >= 3, answered
+        assert sum(answers >= 40 for answers in answered.values()) >= 3, answered
 
 
 def test_without_a_readiness_probe_the_replacement_is_asked_before_it_can_answer(chaos: Chaos, stack: Stack) -> None:
