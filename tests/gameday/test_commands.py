@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from brownout.cli import gameday as command
+from brownout.cli.gameday import _common, gameday
 from brownout.gameday.journal import Journal
 from brownout.gameday.minutes import Minutes
 from tests.gameday.drilled import drilled
@@ -25,12 +25,12 @@ phases: [{name: a, experiments: [one.yaml]}]
 
 @pytest.fixture(autouse=True)
 def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "_now", lambda: NOON)
+    monkeypatch.setattr(_common, "current_time", lambda: NOON)
 
 
 def chaos(*arguments: object) -> Result:
     settings = {"settings_path": "/nowhere/settings.yaml"}
-    return CliRunner().invoke(command.gameday, [str(one) for one in arguments], obj=settings)
+    return CliRunner().invoke(gameday, [str(one) for one in arguments], obj=settings)
 
 
 def test_a_valid_plan_is_told_so(tmp_path: Path) -> None:

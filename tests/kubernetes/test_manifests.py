@@ -113,9 +113,9 @@ def test_images_are_replaced_by_a_kustomization_of_ones_own(namespace: Kubectl, 
 def test_the_service_monitor_is_a_component_for_clusters_that_know_its_kind(tmp_path: Path, cluster: Cluster) -> None:
     overlay = Kubectl.overlay(tmp_path, STACK, components=[STACK / "service-monitor"])
     kubectl = Kubectl(cluster, "default")
-    monitors = [
-        one for one in yaml.safe_load_all(kubectl("kustomize", str(overlay))) if one["kind"] == "ServiceMonitor"
-    ]
-    (monitor,) = monitors
-    assert monitor["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/component": "gateway"}
+    everything = list(yaml.safe_load_all(kubectl("kustomize", str(overlay))))
+    (monitor,) = _of("ServiceMonitor", everything).values()
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    found = [one for one in _of("Service", everything).values() if wanted <= one["metadata"]["labels"].items()]
+    assert [(one["metadata"]["name"], one["spec"]["ports"][0]["name"]) for one in found] == [("gateway", "http")]
     assert {"port": "http", "path": "/metrics", "interval": "5s"} in monitor["spec"]["endpoints"]

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from brownout.cli.gameday._common import PLAN, current_time
+from brownout.cli.gameday import _common
+from brownout.cli.gameday._common import PLAN
 
 
 @click.command()
@@ -30,7 +31,7 @@ def schedule(plan: Path, engine: str, output: Path | None, image: str) -> None:
     from brownout.gameday.reader import read_plan
     from brownout.gameday.schedule import YEARS_AHEAD, clock_changes
 
-    now = current_time()
+    now = _common.current_time()
     with told():
         read = read_plan(plan)
         changes = list(clock_changes(read.schedule, now, before=now + YEARS_AHEAD))

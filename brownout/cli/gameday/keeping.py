@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from brownout.cli.gameday._common import JSON, current_time, day
+from brownout.cli.gameday import _common
+from brownout.cli.gameday._common import JSON, day
 
 if TYPE_CHECKING:
     from brownout.gameday.journal import Journal
@@ -27,7 +28,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     from brownout.gameday.minutes import Minutes
     from brownout.gameday.status import as_text, now_open, to_json
 
-    now = current_time()
+    now = _common.current_time()
     with told(), Journal.open() as journal, Minutes.open() as minutes:
         found = now_open(journal, minutes, now)
     click.echo(json.dumps(to_json(found), ensure_ascii=False, indent=2) if as_json else as_text(found))
@@ -62,7 +63,7 @@ def record(drill: str, **options: Any) -> None:
     from brownout.gameday.record.told import to_json
 
     adds = _checked(options)
-    now = current_time()
+    now = _common.current_time()
     due = day(options["due"]).date() if options["due"] else None
     with told(), Journal.open() as journal, Minutes.open() as minutes:
         _add(journal, drill, options, due=due, now=now)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from brownout.cli.gameday._common import JSON, PLAN, current_time, day
+from brownout.cli.gameday import _common
+from brownout.cli.gameday._common import JSON, PLAN, day
 
 if TYPE_CHECKING:
     from brownout.gameday.plan import GameDay
@@ -35,7 +36,7 @@ def validate(plan: Path) -> None:
     from brownout.gameday.radius import beyond_radius, limits_nothing
     from brownout.gameday.reader import read_plan
 
-    now = current_time()
+    now = _common.current_time()
     with told():
         read = read_plan(plan)
         closures(read.blackouts, now, now + timedelta(days=366), zone=read.schedule.zone)
@@ -97,7 +98,7 @@ def plan_(plans: Sequence[Path], count: int, since: str | None, as_json: bool) -
     from brownout.gameday.governance import on_the_wall
     from brownout.gameday.reader import read_plan
 
-    after = current_time() if since is None else day(since)
+    after = _common.current_time() if since is None else day(since)
     with told():
         read = [read_plan(path) for path in plans]
         dates = agenda(read, after, count=count)

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from brownout.cli.gameday._common import PLAN, current_time
+from brownout.cli.gameday import _common
+from brownout.cli.gameday._common import PLAN
 
 
 @click.command("check-in")
@@ -20,7 +21,7 @@ def check_in(plan: Path, who: str) -> None:
     from brownout.gameday.journal import Journal
     from brownout.gameday.reader import read_plan
 
-    now = current_time()
+    now = _common.current_time()
     with told():
         read = read_plan(plan)
         if who not in read.people.abort:
@@ -91,5 +92,5 @@ def run(ctx: click.Context, /, plan: Path, if_due: bool, **options: Any) -> None
         room_port=options["room_port"] if room else None,
     )
     with told():
-        code = asyncio.run(drilled(asked, wanted, now=current_time))
+        code = asyncio.run(drilled(asked, wanted, now=_common.current_time))
     ctx.exit(code)
