@@ -8,6 +8,7 @@ object go.
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.kubernetes.shop import Shop
 
 OURS = {"brownout.dev/test": "stand-in"}
 FINALIZER = "chaos-mesh/records"
+LINGERS = 0.5
+"""Seconds from its word that all is recovered until it lets an object go."""
 TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
 TEXTS = {"type": "array", "items": TEXT}
 
@@ -47,7 +50,7 @@ SPECS = {
         "delay": fields("latency", latency=TEXT, jitter=TEXT, correlation=TEXT),
         "bandwidth": fields("rate", "limit", "buffer", rate=TEXT, limit=WHOLE, buffer=WHOLE),
     },
-    "StressChaos": {"stressors": fields(cpu=fields("workers", workers=WHOLE, load=WHOLE))},
+    "StressChaos": {"containerNames": TEXTS, "stressors": fields(cpu=fields("workers", workers=WHOLE, load=WHOLE))},
     "HTTPChaos": {
         "target": one_of("Request", "Response"),
         "port": WHOLE,
@@ -55,6 +58,7 @@ SPECS = {
         "replace": fields(code=WHOLE),
     },
     "IOChaos": {
+        "containerNames": TEXTS,
         "action": one_of("latency", "fault", "attrOverride", "mistake"),
         "errno": WHOLE,
         "percent": WHOLE,
@@ -62,7 +66,7 @@ SPECS = {
         "volumePath": TEXT,
         "path": TEXT,
     },
-    "TimeChaos": {"timeOffset": TEXT},
+    "TimeChaos": {"containerNames": TEXTS, "timeOffset": TEXT},
 }
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -116,6 +120,8 @@ class Controller:
         self.injects = True
         self.recovers = True
         self.said: list[str] = []
+        self.recovered: dict[str, float] = {}
+        """When it said of which object that all is."""
 
 
 @contextlib.contextmanager
@@ -143,19 +149,23 @@ async def _look(api: Api, controller: Controller, plural: str, one: Any) -> None
     metadata = one["metadata"]
     path = f"/apis/chaos-mesh.org/v1alpha1/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
     if "deletionTimestamp" in metadata:
-        if controller.recovers:
+        if controller.recovers and path not in controller.recovered:
+            await api.do(Call("PATCH", path, [_status(injected=False, recovered=True)]))
+            controller.recovered[path] = time.monotonic()
+        elif controller.recovers and controller.recovered[path] + LINGERS < time.monotonic():
             controller.said.append("recovered")
             await api.do(Call("PATCH", path, [{"op": "remove", "path": "/metadata/finalizers"}]))
         return
     if FINALIZER not in metadata.get("finalizers", []):
-        conditions = [{"type": name, "status": str(value)} for name, value in _told(controller).items()]
         operations = [
             {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]},
-            {"op": "add", "path": "/status", "value": {"conditions": conditions}},
+            _status(injected=controller.injects, recovered=False),
         ]
         controller.said.append("injected" if controller.injects else "not injected")
         await api.do(Call("PATCH", path, operations))
 
 
-def _told(controller: Controller) -> dict[str, bool]:
-    return {"Selected": True, "AllInjected": controller.injects, "AllRecovered": False, "Paused": False}
+def _status(*, injected: bool, recovered: bool) -> dict[str, Any]:
+    told = {"Selected": True, "AllInjected": injected, "AllRecovered": recovered, "Paused": False}
+    conditions = [{"type": name, "status": str(value)} for name, value in told.items()]
+    return {"op": "add", "path": "/status", "value": {"conditions": conditions}}

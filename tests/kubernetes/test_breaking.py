@@ -335,7 +335,7 @@ def test_a_namespace_whose_owner_does_not_allow_it_is_not_attached_to(shop: Shop
     monkeypatch.setenv("KUBECONFIG", str(shop.restricted))
 
     async def attach(target: KubernetesTarget) -> None:
-        await target.heal_lapsed(force=False)
+        await target.rehearse([(INFERENCE, RolloutRestart())], lambda _: None)
 
     async def label(value: str) -> None:
         operations = [{"op": "replace", "path": "/metadata/labels/brownout.dev~1chaos", "value": value}]
@@ -345,6 +345,7 @@ def test_a_namespace_whose_owner_does_not_allow_it_is_not_attached_to(shop: Shop
     asyncio.run(label("forbidden"))
     with pytest.raises(EnvironmentProblem, match=r"does not allow chaos; .*brownout.dev/chaos=allowed"):
         asyncio.run(attach(shop.target()))
+    assert asyncio.run(shop.target().heal_lapsed(force=False)) == []
     asyncio.run(label("allowed"))
 
 

@@ -281,6 +281,49 @@ def test_a_server_that_is_away_for_a_while_ends_nothing_and_is_asked_again(shop:
     asyncio.run(play())
 
 
+def test_what_one_fault_has_changed_no_other_changes_which_could_not_put_it_back(shop: Shop) -> None:
+    async def play() -> None:
+        async with breaking(shop) as it:
+            await it.inject(STORE, ScaleToZero(), lease="run.1", ttl=5.0)
+            with pytest.raises(FaultError, match=r"spec/replicas of .*store is changed already.*scale_to_zero"):
+                await it.inject(STORE, ScaleToZero(), lease="run.2", ttl=5.0)
+            assert len(await shop.ledger.held()) == 1
+            await it.heal("run.1")
+        assert await state(shop) == WHOLE
+
+    asyncio.run(play())
+
+
+def test_a_fault_whose_lease_is_no_more_is_undone_all_the_same(shop: Shop) -> None:
+    async def play() -> None:
+        async with breaking(shop) as it:
+            await it.inject(STORE, ScaleToZero(), lease="run.1", ttl=5.0)
+            (held,) = await shop.ledger.held()
+            # As a janitor leaves it that has healed before the last call of the fault had arrived.
+            await shop.api.do(Call("DELETE", shop.path("leases", held.name)))
+            with pytest.raises(FaultError, match="its Lease was taken over"):
+                await it.renew("run.1")
+            await it.heal("run.1")
+        assert await state(shop) == WHOLE
+
+    asyncio.run(play())
+
+
+def test_whoever_is_cancelled_while_it_is_written_down_leaves_no_lease(shop: Shop) -> None:
+    async def play() -> None:
+        async with breaking(shop) as it:
+            for delay in (0.0, 0.005, 0.01, 0.02, 0.04):
+                injecting = asyncio.create_task(it.inject(STORE, ScaleToZero(), lease="run.1", ttl=5.0))
+                await asyncio.sleep(delay)
+                injecting.cancel()
+                await asyncio.wait({injecting})
+                # What runs as well is waited for, and healed by whoever broke it.
+                await it.heal("run.1")
+                assert (await state(shop), await shop.ledger.held()) == (WHOLE, [])
+
+    asyncio.run(play())
+
+
 def test_a_lease_that_nobody_understands_is_told_and_kept(shop: Shop) -> None:
     async def play() -> None:
         labels = {"app.kubernetes.io/managed-by": "brownout"}

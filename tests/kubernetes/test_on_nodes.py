@@ -154,6 +154,8 @@ def test_a_partition_cuts_one_way_is_not_got_round_by_a_new_pod_and_ends(shop: S
             await shop.api.do(Call("DELETE", shop.path("pods", name), {"gracePeriodSeconds": 0}))
             await shop.until(lambda: renewed(name))
             await shop.until(cut)
+            if how == "a policy of ours":
+                await shop.until(meets_outside)
             assert (await it.prove("run.1")).works
             await it.heal("run.1")
             await shop.until(joined)
