@@ -68,6 +68,16 @@ class Stack:
             until(lambda: self._used() < ENOUGH, self._autoscaler)
             self._apply(*patches)
 
+    def forget(self) -> None:
+        """Begin anew with a gateway whose breakers are closed: what opened them stays with it for minutes."""
+        with urllib.request.urlopen(f"http://{self._address()}:8000/metrics", timeout=10) as page:
+            families = list(text_string_to_metric_families(page.read().decode()))
+        states = [one.value for family in families if family.name == "circuit_breaker_state" for one in family.samples]
+        assert states
+        if any(states):
+            self.kubectl("rollout", "restart", "deployment/gateway")
+            self.settle()
+
     def settle(self) -> None:
         """Wait until every rollout has ended, and no pod of an earlier one is left."""
         every = ("deployments,statefulsets", "--selector=app.kubernetes.io/part-of=target-stack")
@@ -119,7 +129,7 @@ class Stack:
 
     def describe(self) -> None:
         """Write its description: the shipped one, with the door where it is."""
-        address = self.kubectl("get", "service", "gateway", "--output", "jsonpath={.spec.clusterIP}")
+        address = self._address()
         text = (SHIPPED / "reference.yaml").read_text(encoding="utf-8").replace("127.0.0.1:8000", f"{address}:8000")
         text += "network-policies: enforced\n" + (f"proxy: {{image: '{self.proxy}'}}\n" if self.proxy else "")
         (self.folder / "described.yaml").write_text(text, encoding="utf-8")
@@ -128,6 +138,9 @@ class Stack:
         request = urllib.request.Request(f"http://{address}:8000/v1/documents", documents, headers)
         with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - an address of ours
             assert response.status == 200
+
+    def _address(self) -> str:
+        return self.kubectl("get", "service", "gateway", "--output", "jsonpath={.spec.clusterIP}")
 
     def allow(self) -> None:
         """Let it be broken, by an account with the shipped rights."""

@@ -139,15 +139,36 @@ def uids(stack: Stack, service: str) -> set[object]:
     return {one["metadata"]["uid"] for one in stack.pods(service)}
 
 
-def passing(chaos: Chaos, stack: Stack, name: str, *, scale: str = SCALE, **options: Any) -> Result:
-    return chaos.run(f"kubernetes/{name}.yaml", *stack.options, scale=scale, **options)
+def passing(
+    chaos: Chaos, stack: Stack, name: str, *, scale: str = SCALE, before: Callable[[], None] = lambda: None
+) -> Result:
+    return chaos.run(f"kubernetes/{name}.yaml", *stack.options, scale=scale, before=_first(before, stack.forget))
 
 
 def failing(
-    chaos: Chaos, stack: Stack, name: str, *by: Probe, spares: Sequence[Probe] = (), scale: str = SCALE, **options: Any
+    chaos: Chaos,
+    stack: Stack,
+    name: str,
+    *by: Probe,
+    spares: Sequence[Probe] = (),
+    scale: str = SCALE,
+    before: Callable[[], None] = lambda: None,
 ) -> Result:
-    arguments, expect = (*stack.options, "--no-abort"), fails(*by, spares=spares)
-    return chaos.run_defenceless(f"kubernetes/{name}.yaml", *arguments, expect=expect, scale=scale, **options)
+    return chaos.run_defenceless(
+        f"kubernetes/{name}.yaml",
+        *(*stack.options, "--no-abort"),
+        expect=fails(*by, spares=spares),
+        scale=scale,
+        before=_first(before, stack.forget),
+    )
+
+
+def _first(*steps: Callable[[], None]) -> Callable[[], None]:
+    def play() -> None:
+        for step in steps:
+            step()
+
+    return play
 
 
 @pytest.mark.usefixtures("node_alone")
