@@ -185,6 +185,7 @@ def test_without_a_readiness_probe_the_replacement_is_asked_before_it_can_answer
         failing(chaos, stack, "inference_pod_kill", PAID, spares=[SCALED_OUT], scale=LONGER, before=anew)
 
 
+@pytest.mark.usefixtures("node_alone")
 def test_without_an_autoscaler_two_workers_stay_two_however_much_is_asked(chaos: Chaos, stack: Stack) -> None:
     failing(chaos, stack, "inference_pod_kill", SCALED_OUT, spares=[PAID], scale=LONGER)
 
